@@ -1,0 +1,210 @@
+"""Clips and the clip table: what gets one verdict, and where its media lie.
+
+A clip key is `<dataset>/<path below the root, suffix kept>`, in NFC, with `@start-end` for a part
+of a file. It is unique in a data set and never a bare file stem.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, field, fields, replace
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
+
+from avfd.errors import InputError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+REAL, FAKE = "real", "fake"
+LABELS = (REAL, FAKE)
+
+
+@dataclass(frozen=True, slots=True)
+class Clip:
+    """One row of the clip table.
+
+    Paths are POSIX, relative to the data set's root (`audio_path` to its audio root where one was
+    given), never outside it. Times are seconds on the file's presentation-time line.
+
+    Attributes:
+        key: unique name, see the module's text.
+        video_path, audio_path: the media; equal where one file carries both; None where there is
+            no such file. Whether the file really has the track is in has_video, has_audio.
+        start_seconds, end_seconds: the part of the file that is the clip; None means to the end.
+        audio_offset_seconds: added to the audio's times to align it with the video's.
+        crop: left, top, right, bottom as fractions of the frame, before face detection.
+        label, video_label, audio_label: "real", "fake" or None (unlabelled).
+        method, emotion, subject, donor, source: as the data set states them, None where it does
+            not; donor is the second person of a swap, source the original of a fake.
+        group: clips of one group never stand on two sides of a split (see `grouped`).
+        split: the side that the data set itself ships (train, val, test), None where none.
+        fake_segments: where the fake parts are, (start, end) from the clip's start, None: unknown.
+        extra: what a protocol of this data set needs beyond the above (part, session, …).
+        width, height, fps, seconds, has_audio, has_video, bytes, mtime_ns: from the scan at index.
+        problem: why the scan could not read the media, None where it could.
+    """
+
+    key: str
+    video_path: str | None = None
+    audio_path: str | None = None
+    start_seconds: float = 0.0
+    end_seconds: float | None = None
+    audio_offset_seconds: float = 0.0
+    crop: tuple[float, float, float, float] | None = None
+    label: str | None = None
+    video_label: str | None = None
+    audio_label: str | None = None
+    method: str | None = None
+    emotion: str | None = None
+    subject: str | None = None
+    donor: str | None = None
+    source: str | None = None
+    group: str | None = None
+    split: str | None = None
+    fake_segments: tuple[tuple[float, float], ...] | None = None
+    extra: dict[str, str] = field(default_factory=dict)
+    width: int = 0
+    height: int = 0
+    fps: float = 0.0
+    seconds: float = 0.0
+    has_audio: bool = False
+    has_video: bool = False
+    bytes: int = 0
+    mtime_ns: int = 0
+    problem: str | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("label", "video_label", "audio_label"):
+            value = getattr(self, name)
+            if value not in (None, REAL, FAKE):
+                raise InputError(
+                    f"{name} is not a label", where=self.key, found=value, accepted=LABELS
+                )
+        for path in (self.video_path, self.audio_path):
+            if path is not None:
+                check_inside(path, self.key)
+
+    @property
+    def paths(self) -> list[str]:
+        """The distinct media paths, video first."""
+        return list(dict.fromkeys(p for p in (self.video_path, self.audio_path) if p))
+
+
+def check_inside(path: str, where: str) -> None:
+    """Refuse an absolute path and one that climbs out of the root."""
+    pure = PurePosixPath(path)
+    if pure.is_absolute() or ".." in pure.parts or "\0" in path:
+        raise InputError(
+            "a media path must stay below the data set's root",
+            where=where,
+            found=path,
+            accepted="a relative path without '..'",
+        )
+
+
+def clip_key(
+    dataset: str, path: str, start_seconds: float | None = None, end_seconds: float | None = None
+) -> str:
+    """The key of a file, or of a part of it.
+
+    >>> clip_key("dfdc", "dfdc_train_part_0/a b#.mp4")
+    'dfdc/dfdc_train_part_0/a b#.mp4'
+    >>> clip_key("iemocap", "Session1/x.avi", 1.5, 4.25)
+    'iemocap/Session1/x.avi@1.500-4.250'
+    """
+    key = unicodedata.normalize("NFC", f"{dataset}/{path}")
+    if start_seconds is None and end_seconds is None:
+        return key
+    end = "end" if end_seconds is None else f"{end_seconds:.3f}"
+    return f"{key}@{start_seconds or 0.0:.3f}-{end}"
+
+
+def check_unique(clips: Sequence[Clip]) -> None:
+    """Two files that give one key are an error that names both."""
+    seen: dict[str, Clip] = {}
+    for clip in clips:
+        other = seen.setdefault(clip.key, clip)
+        if other is not clip:
+            raise InputError(
+                "two files give one clip key",
+                where=clip.key,
+                found=f"{other.paths} and {clip.paths}",
+                next_step="rename one of the two files and index again",
+            )
+
+
+def grouped(clips: Sequence[Clip]) -> list[Clip]:
+    """The clips with `group` set: those that share a subject, donor or source, transitively.
+
+    A clip with none of the three is its own group. A `source` names the key of another clip or a
+    name that several clips share; either way equal names join.
+    """
+    parent: dict[str, str] = {}
+
+    def find(name: str) -> str:
+        root = name
+        while parent.setdefault(root, root) != root:
+            root = parent[root]
+        while parent[name] != root:
+            parent[name], name = root, parent[name]
+        return root
+
+    def links(clip: Clip) -> list[str]:
+        people = [f"person {p}" for p in (clip.subject, clip.donor) if p]
+        # A source that is itself a clip of the table joins that clip.
+        sources = [f"clip {clip.source}"] if clip.source else []
+        return [f"clip {clip.key}", *people, *sources]
+
+    for clip in clips:
+        first, *rest = links(clip)
+        for other in rest:
+            a, b = find(first), find(other)
+            if a != b:
+                parent[max(a, b)] = min(a, b)
+    return [replace(clip, group=find(f"clip {clip.key}").split(" ", 1)[1]) for clip in clips]
+
+
+_TUPLES = ("crop", "fake_segments")
+
+
+def write_table(clips: Iterable[Clip], path: Path) -> None:
+    """Write the clip table as Parquet; complete or not at all."""
+    import json
+
+    import pandas as pd
+
+    rows = [asdict(clip) for clip in clips]
+    for row in rows:
+        for name in (*_TUPLES, "extra"):
+            row[name] = None if row[name] is None else json.dumps(row[name])
+    frame = pd.DataFrame(rows, columns=[f.name for f in fields(Clip)])
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_suffix(".partial")
+    frame.to_parquet(partial, index=False)
+    partial.replace(path)
+
+
+def read_frame(path: Path) -> pd.DataFrame:
+    """The clip table as a data frame, a row a clip, columns as in `Clip`."""
+    import pandas as pd
+
+    return pd.read_parquet(path)
+
+
+def read_table(path: Path) -> list[Clip]:
+    """The clip table as clips, in the order written."""
+    import json
+
+    def value(name: str, raw: object) -> object:
+        if raw is None or raw != raw:  # NaN: pandas' spelling of a missing value
+            return None
+        if name == "crop":
+            return tuple(json.loads(str(raw)))
+        if name == "fake_segments":
+            return tuple((float(a), float(b)) for a, b in json.loads(str(raw)))
+        return json.loads(str(raw)) if name == "extra" else raw
+
+    rows = read_frame(path).to_dict("records")
+    return [Clip(**{str(k): value(str(k), v) for k, v in row.items()}) for row in rows]  # type: ignore[arg-type]

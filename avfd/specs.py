@@ -1,0 +1,120 @@
+"""Facts of a backbone as data, and the fingerprint made from them.
+
+Whatever changes the numbers of a column stands in its `BackboneSpec`: the fingerprint is the
+sha256 of the spec's canonical JSON together with the sha256 of every model file used. Library
+versions are recorded beside it, not hashed; when output changes, raise `revision`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass, field
+from typing import Literal
+
+Status = Literal[0, 1, 2, 3]
+PENDING, DONE, FAILED, ABSENT = 0, 1, 2, 3
+STATUS_NAMES = {PENDING: "pending", DONE: "done", FAILED: "failed", ABSENT: "absent"}
+
+Scalar = str | int | float | bool | None
+
+
+@dataclass(frozen=True)
+class AudioInput:
+    """What audio a backbone is given.
+
+    Attributes:
+        sample_rate_hz: rate of the samples; resampled once from native by `resampler`.
+        downmix: "mean" is the plain mean of all channels.
+        resampler: "soxr-hq", libsoxr's high-quality recipe.
+        block_seconds: longest stretch seen at once; None: the whole clip at once.
+        lead_seconds, tail_seconds: media before and after a block that its numbers may depend on.
+    """
+
+    sample_rate_hz: int
+    downmix: Literal["mean"] = "mean"
+    resampler: Literal["soxr-hq"] = "soxr-hq"
+    block_seconds: float | None = 600.0
+    lead_seconds: float = 10.0
+    tail_seconds: float = 1.0
+
+
+@dataclass(frozen=True)
+class FaceInput:
+    """What face crops a backbone is given.
+
+    Attributes:
+        rate_hz: crops a second; slot i shows the frame on screen at the slot's centre.
+        size_px: side of the square crop.
+        margin: how much larger than the face box the crop is, 0.3 = 30 % on the longer side.
+        align: "none", or "eyes" to rotate the eyes level.
+        interpolation: how the crop is resized.
+    """
+
+    rate_hz: int
+    size_px: int
+    margin: float = 0.3
+    align: Literal["none", "eyes"] = "none"
+    interpolation: Literal["bilinear", "bicubic", "area"] = "bilinear"
+
+
+@dataclass(frozen=True)
+class BackboneSpec:
+    """The facts of one backbone.
+
+    Attributes:
+        name: column name and registry name.
+        revision: raised whenever the same options give other numbers.
+        modality: "audio" or "video".
+        summary: one line for people.
+        rate_hz: vectors a second; 0 for a clip-level column (one vector a clip).
+        shape: shape of one vector; () for a scalar.
+        dtype: numpy name of the stored dtype.
+        audio, faces: what media it is given; both None where it reads another column only.
+        reads: name of the column it reads instead of media.
+        options: every preprocessing constant that is not in the inputs.
+        weights: names in the weights table of the model files it needs.
+        licence, source: of the backbone's code and weights; where it comes from.
+        compress: store with zstd (pixels) instead of raw.
+    """
+
+    name: str
+    revision: int
+    modality: Literal["audio", "video"]
+    summary: str
+    rate_hz: int
+    shape: tuple[int, ...]
+    dtype: str = "float32"
+    audio: AudioInput | None = None
+    faces: FaceInput | None = None
+    reads: str | None = None
+    options: dict[str, Scalar] = field(default_factory=dict)
+    weights: tuple[str, ...] = ()
+    licence: str = "Apache-2.0"
+    source: str = ""
+    compress: bool = False
+
+    @property
+    def clip_level(self) -> bool:
+        """One vector a clip instead of vectors a second."""
+        return self.rate_hz == 0
+
+    def hashed(self) -> dict[str, object]:
+        """The part of the spec that decides the numbers."""
+        facts = asdict(self)
+        for prose in ("summary", "licence", "source"):
+            del facts[prose]
+        return facts
+
+    def fingerprint(self, weights_sha256: dict[str, str]) -> str:
+        """sha256 over the spec and its model files.
+
+        Args:
+            weights_sha256: weights name → sha256 of the file, one for each of `weights`.
+        """
+        missing = set(self.weights) - set(weights_sha256)
+        if missing:
+            raise KeyError(f"no sha256 for {sorted(missing)}")
+        used = {name: weights_sha256[name] for name in self.weights}
+        text = json.dumps({"spec": self.hashed(), "weights": used}, sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()

@@ -1,0 +1,131 @@
+"""What a backbone is: facts, and a function from one block of media to slots of numbers."""
+
+from __future__ import annotations
+
+from abc import ABC
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from avfd.errors import InputError, MissingError
+from avfd.specs import BackboneSpec
+
+Span = tuple[float, float]
+
+
+@dataclass(frozen=True)
+class AudioBlock:
+    """A stretch of one clip's audio, mono, as the spec's `AudioInput` asks.
+
+    Attributes:
+        samples: float32 [n], full scale is 1.0; silence stands where the file has no sound.
+        sample_rate_hz: rate of `samples`.
+        start_seconds: clip time of sample 0.
+        core_seconds: the part whose slots are kept; the rest is lead-in and tail.
+        covered: spans (clip seconds) where the file really has sound.
+    """
+
+    samples: NDArray[np.float32]
+    sample_rate_hz: int
+    start_seconds: float
+    core_seconds: Span
+    covered: tuple[Span, ...]
+
+    def __post_init__(self) -> None:
+        if self.samples.ndim != 1 or self.samples.dtype != np.float32:
+            raise InputError(
+                "audio is float32 [n]", found=f"{self.samples.dtype} {self.samples.shape}"
+            )
+
+
+@dataclass(frozen=True)
+class FaceBlock:
+    """Face crops of consecutive slots of one clip, as the spec's `FaceInput` asks.
+
+    Attributes:
+        crops: uint8 [n, size, size, 3], RGB; black where there is no face.
+        first_slot: slot of crop 0 at the spec's rate.
+        valid: bool [n]; False where no face was followed at that moment.
+    """
+
+    crops: NDArray[np.uint8]
+    first_slot: int
+    valid: NDArray[np.bool_]
+
+    def __post_init__(self) -> None:
+        n = len(self.crops)
+        square = self.crops.ndim == 4 and self.crops.shape[1] == self.crops.shape[2]
+        if not square or self.crops.shape[3] != 3 or self.crops.dtype != np.uint8:
+            raise InputError(
+                "crops are uint8 [n, size, size, 3]",
+                found=f"{self.crops.dtype} {self.crops.shape}",
+            )
+        if self.valid.shape != (n,):
+            raise InputError("one validity per crop", found=self.valid.shape, accepted=(n,))
+
+
+@dataclass(frozen=True)
+class Slots:
+    """What a backbone gives back: numbers for consecutive slots.
+
+    Attributes:
+        first_slot: slot of row 0; 0 for a clip-level column.
+        values: [n, *spec.shape] in the spec's dtype.
+        valid: bool [n].
+    """
+
+    first_slot: int
+    values: NDArray[np.generic]
+    valid: NDArray[np.bool_]
+
+    def __post_init__(self) -> None:
+        if len(self.values) != len(self.valid):
+            raise InputError("one validity per vector", found=(len(self.values), len(self.valid)))
+
+
+class Backbone(ABC):
+    """Turns blocks of one clip into slots; holds no state between clips.
+
+    A block's slots depend on that block alone, so any length runs in bounded memory and a clip's
+    numbers never depend on its neighbours. Raise `AbsentError` where the media are there but too
+    short or empty for this backbone, `MediaError` where they cannot be used.
+    """
+
+    spec: BackboneSpec
+
+    def audio(self, block: AudioBlock) -> Slots:
+        """Slots of an audio block (audio backbones)."""
+        raise NotImplementedError(self.spec.name)
+
+    def faces(self, block: FaceBlock) -> Slots:
+        """Slots of a block of face crops (video backbones)."""
+        raise NotImplementedError(self.spec.name)
+
+
+_REGISTRY: dict[str, Callable[[], Backbone]] = {}
+
+
+def register(name: str) -> Callable[[Callable[[], Backbone]], Callable[[], Backbone]]:
+    """Class decorator that files a backbone under its name; a duplicate is a bug."""
+
+    def add(build: Callable[[], Backbone]) -> Callable[[], Backbone]:
+        if name in _REGISTRY:
+            raise KeyError(f"backbone {name!r} is registered twice")
+        _REGISTRY[name] = build
+        return build
+
+    return add
+
+
+def names() -> list[str]:
+    """Every backbone that can be asked for, sorted."""
+    return sorted(_REGISTRY)
+
+
+def build(name: str) -> Backbone:
+    """The backbone of that name; an unknown name lists the known ones."""
+    if name not in _REGISTRY:
+        raise MissingError("no such backbone", where=name, accepted=", ".join(names()))
+    return _REGISTRY[name]()
