@@ -79,3 +79,17 @@ class StoreError(AvfdError, OSError):
 
     def __str__(self) -> str:
         return self._message()
+
+
+class Stopped(Exception):
+    """A signal ended the command after what was finished had been kept.
+
+    Args:
+        signum: the signal's number; the exit status is 128 + signum (130 SIGINT, 143 SIGTERM).
+        kept: what was kept, for people.
+    """
+
+    def __init__(self, signum: int, kept: str) -> None:
+        self.signum = signum
+        self.exit_status = 128 + signum
+        super().__init__(f"stopped by signal {signum}; {kept}")
