@@ -1,0 +1,223 @@
+"""What a reader is: a function from a folder to clips. It never opens media.
+
+```python
+@reader("dfdc")
+def read(source: Source, notes: Notes) -> Iterator[Clip]: ...
+```
+"""
+
+from __future__ import annotations
+
+import os
+import pkgutil
+import unicodedata
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from importlib import import_module
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from avfd.clips import Clip, check_inside, clip_key
+from avfd.errors import InputError, MissingError
+from avfd.manifest import Manifest
+
+VIDEO_SUFFIXES = frozenset(
+    (".3gp", ".avi", ".divx", ".flv", ".m4v", ".mkv", ".mov")
+    + (".mp4", ".mpeg", ".mpg", ".ts", ".webm", ".wmv")
+)
+AUDIO_SUFFIXES = frozenset((".aac", ".flac", ".m4a", ".mp3", ".ogg", ".opus", ".wav", ".wma"))
+MEDIA_SUFFIXES = VIDEO_SUFFIXES | AUDIO_SUFFIXES
+
+MISSING = "listed but missing"
+UNLISTED = "without a label: extracted, never fitted"
+
+
+def nfc(text: str) -> str:
+    """The text in Unicode's composed form, as keys are spelled."""
+    return unicodedata.normalize("NFC", text)
+
+
+def suffix(path: str) -> str:
+    """The file suffix in lower case, with its dot."""
+    return PurePosixPath(path).suffix.lower()
+
+
+class Notes:
+    """What a reader found worth telling, as counts with examples and as sentences."""
+
+    examples_kept = 3
+
+    def __init__(self) -> None:
+        self.counts: dict[str, int] = {}
+        self._examples: dict[str, list[str]] = {}
+        self._sentences: dict[str, None] = {}
+
+    def count(self, what: str, example: str) -> None:
+        """One more of that kind; the first few examples are kept."""
+        self.counts[what] = self.counts.get(what, 0) + 1
+        kept = self._examples.setdefault(what, [])
+        if len(kept) < self.examples_kept:
+            kept.append(example)
+
+    def say(self, sentence: str) -> None:
+        """A sentence for people; the same one is said once."""
+        self._sentences[sentence] = None
+
+    def lines(self) -> list[str]:
+        """Everything, one line each: sentences first, then the counts."""
+        return [*self._sentences, *(self._counted(what) for what in self.counts)]
+
+    def _counted(self, what: str) -> str:
+        kept = self._examples[what]
+        more = ", …" if self.counts[what] > len(kept) else ""
+        return f"{self.counts[what]} {what} ({', '.join(kept)}{more})"
+
+
+@dataclass(frozen=True)
+class Files:
+    """Every file below a folder, found once; hidden files and `._` files are not among them."""
+
+    root: Path
+
+    @cached_property
+    def paths(self) -> list[str]:
+        """POSIX paths relative to the root, sorted.
+
+        Raises:
+            InputError: a link leads out of the root.
+        """
+        if not self.root.is_dir():
+            raise InputError("not a folder", where=self.root, next_step="check --root")
+        real = Path(os.path.realpath(self.root))
+        return sorted(self._walk("", real))
+
+    def _walk(self, below: str, real: Path) -> Iterator[str]:
+        with os.scandir(self.root / below) as entries:
+            for entry in entries:
+                if entry.name.startswith("."):
+                    continue
+                path = f"{below}{entry.name}"
+                if entry.is_symlink():
+                    self._check_link(path, real)
+                if entry.is_dir(follow_symlinks=False):
+                    yield from self._walk(f"{path}/", real)
+                elif entry.is_file():
+                    yield path
+
+    def _check_link(self, path: str, real: Path) -> None:
+        target = Path(os.path.realpath(self.root / path))
+        if not target.is_relative_to(real):
+            raise InputError(
+                "a link leads out of the data set's root",
+                where=self.root / path,
+                found=target,
+                next_step="copy the files below the root, or give the common folder as --root",
+            )
+
+    @cached_property
+    def _by_nfc(self) -> dict[str, str]:
+        return {nfc(path): path for path in self.paths}
+
+    def find(self, path: str) -> str | None:
+        """The path as the disk spells it, whatever Unicode form it was listed in; None: absent."""
+        check_inside(path, str(self.root))
+        return self._by_nfc.get(nfc(str(PurePosixPath(path))))
+
+    def media(self, suffixes: frozenset[str] = MEDIA_SUFFIXES) -> list[str]:
+        """The paths with one of the suffixes."""
+        return [path for path in self.paths if suffix(path) in suffixes]
+
+
+@dataclass(frozen=True)
+class Source:
+    """What a reader is given.
+
+    Attributes:
+        dataset: the data set's name in this home, first part of every key.
+        root: absolute folder of the media.
+        audio_root: absolute folder of the audio where it lies elsewhere (FaceForensics++).
+        manifest: the layout's facts.
+        options: what else the user said: table, column names, crop rule, ….
+    """
+
+    dataset: str
+    root: Path
+    manifest: Manifest
+    audio_root: Path | None = None
+    options: Mapping[str, str] = field(default_factory=dict)
+
+    @cached_property
+    def files(self) -> Files:
+        """The files below the root."""
+        return Files(self.root)
+
+    @cached_property
+    def audio_files(self) -> Files:
+        """The files below the audio root, which is the root where none was given."""
+        return Files(self.audio_root) if self.audio_root else self.files
+
+    def text(self, path: str) -> str:
+        """The text of a small file below the root (labels, lists)."""
+        try:
+            return (self.root / path).read_text(encoding="utf-8-sig")
+        except UnicodeDecodeError as error:
+            raise InputError("not a UTF-8 text", where=self.root / path) from error
+
+    def json(self, path: str) -> Any:
+        """The content of a JSON file below the root."""
+        import json
+
+        try:
+            return json.loads(self.text(path))
+        except ValueError as error:
+            raise InputError("not JSON", where=self.root / path, found=str(error)) from error
+
+    def key(self, path: str, start: float | None = None, end: float | None = None) -> str:
+        """The clip key of a file below the root, or of a part of it."""
+        return clip_key(self.dataset, path, start, end)
+
+    def clip(self, path: str, **facts: Any) -> Clip:
+        """A clip that is one whole file: its video and its sound, or its sound alone."""
+        media: dict[str, Any] = {"audio_path": path}
+        if suffix(path) not in AUDIO_SUFFIXES:
+            media["video_path"] = path
+        return Clip(**({"key": self.key(path)} | media | facts))
+
+
+Reader = Callable[[Source, Notes], Iterator[Clip]]
+_REGISTRY: dict[str, Reader] = {}
+
+
+def reader(name: str) -> Callable[[Reader], Reader]:
+    """Decorator that files a reader under its layout's name; a duplicate is a bug."""
+
+    def add(read: Reader) -> Reader:
+        if name in _REGISTRY:
+            raise KeyError(f"reader {name!r} is registered twice")
+        _REGISTRY[name] = read
+        return read
+
+    return add
+
+
+def load_all() -> None:
+    """Import every module of this package, so that the registry is full."""
+    import extract.datasets as package
+
+    for module in pkgutil.iter_modules(package.__path__, f"{package.__name__}."):
+        import_module(module.name)
+
+
+def names() -> list[str]:
+    """Every layout that can be indexed, sorted."""
+    load_all()
+    return sorted(_REGISTRY)
+
+
+def get(name: str) -> Reader:
+    """The reader of that layout; an unknown name lists the known ones."""
+    known = names()
+    if name not in known:
+        raise MissingError("no such layout", where=name, accepted=", ".join(known))
+    return _REGISTRY[name]
