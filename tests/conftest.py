@@ -1,0 +1,55 @@
+"""Fixtures that every part's tests may use."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+_HERE = Path(__file__).parent
+
+
+def _load(name: str) -> ModuleType:
+    """A helper module that lies beside this file; tests have no packages to import from."""
+    spec = importlib.util.spec_from_file_location(name, _HERE / f"{name}.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="session")
+def media_makers() -> ModuleType:
+    """The module `media_makers`: clock pictures, clicks, video and audio files."""
+    return sys.modules.get("media_makers") or _load("media_makers")
+
+
+@pytest.fixture(scope="session")
+def make_video(media_makers: ModuleType) -> Callable[..., Path]:
+    """`make_video(path, seconds, fps, size, codec, ...) -> path`; see media_makers."""
+    maker: Callable[..., Path] = media_makers.make_video
+    return maker
+
+
+@pytest.fixture(scope="session")
+def make_audio(media_makers: ModuleType) -> Callable[..., Path]:
+    """`make_audio(path, samples, rate_hz, ...) -> path`; see media_makers."""
+    maker: Callable[..., Path] = media_makers.make_audio
+    return maker
+
+
+@pytest.fixture(scope="session")
+def testdata() -> Path:
+    """Real clips for local testing: `$AVFD_TESTDATA`; tests that ask for it skip without."""
+    default = _HERE.parent.parent / "shared" / "data"
+    folder = Path(os.environ.get("AVFD_TESTDATA") or default)
+    if not folder.is_dir():
+        pytest.skip(f"no test data at {folder}; set AVFD_TESTDATA")
+    return folder
