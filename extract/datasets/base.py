@@ -23,10 +23,9 @@ from avfd.errors import InputError, MissingError
 from avfd.manifest import Manifest
 
 VIDEO_SUFFIXES = frozenset(
-    (".3gp", ".avi", ".divx", ".flv", ".m4v", ".mkv", ".mov")
-    + (".mp4", ".mpeg", ".mpg", ".ts", ".webm", ".wmv")
+    {".avi", ".flv", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".webm", ".wmv"}
 )
-AUDIO_SUFFIXES = frozenset((".aac", ".flac", ".m4a", ".mp3", ".ogg", ".opus", ".wav", ".wma"))
+AUDIO_SUFFIXES = frozenset({".aac", ".flac", ".m4a", ".mp3", ".ogg", ".opus", ".wav", ".wma"})
 MEDIA_SUFFIXES = VIDEO_SUFFIXES | AUDIO_SUFFIXES
 
 MISSING = "listed but missing"
@@ -139,6 +138,7 @@ class Source:
         audio_root: absolute folder of the audio where it lies elsewhere (FaceForensics++).
         manifest: the layout's facts.
         options: what else the user said: table, column names, crop rule, ….
+        frame_rate: tells the frames a second of a video file; a reader opens no media itself.
     """
 
     dataset: str
@@ -146,6 +146,7 @@ class Source:
     manifest: Manifest
     audio_root: Path | None = None
     options: Mapping[str, str] = field(default_factory=dict)
+    frame_rate: Callable[[Path], float] | None = None
 
     @cached_property
     def files(self) -> Files:
@@ -176,6 +177,11 @@ class Source:
     def key(self, path: str, start: float | None = None, end: float | None = None) -> str:
         """The clip key of a file below the root, or of a part of it."""
         return clip_key(self.dataset, path, start, end)
+
+    def unlabelled(self, path: str, notes: Notes) -> Clip:
+        """A clip of a media file that no label mentions, counted."""
+        notes.count(UNLISTED, path)
+        return self.clip(path)
 
     def clip(self, path: str, **facts: Any) -> Clip:
         """A clip that is one whole file: its video and its sound, or its sound alone."""

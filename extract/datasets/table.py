@@ -1,0 +1,186 @@
+"""Any CSV with a row a clip: path, label and, so that people stay on one side, subject."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from avfd.clips import FAKE, REAL, Clip
+from avfd.errors import InputError
+from extract.datasets.base import AUDIO_SUFFIXES, MISSING, Notes, Source, nfc, reader, suffix
+
+WORDS: Mapping[str, str | None] = {
+    **dict.fromkeys(("real", "0", "0.0", "false", "genuine", "bonafide", "bona-fide"), REAL),
+    **dict.fromkeys(("fake", "1", "1.0", "true", "spoof", "deepfake"), FAKE),
+    **dict.fromkeys(("", "unlabelled", "unlabeled", "unknown", "none", "nan"), None),
+}
+# `source` is not here: tables use that word for where a file came from, and would then join
+# whole collections into one group. The original of a fake is the column `original`.
+TEXTS = ("method", "emotion", "donor", "split")
+NUMBERS = {
+    "start": "start_seconds",
+    "end": "end_seconds",
+    "start_seconds": "start_seconds",
+    "end_seconds": "end_seconds",
+    "audio_offset_seconds": "audio_offset_seconds",
+}
+SCANNED = ("width", "height", "fps", "seconds", "has_audio", "has_video", "bytes", "sha256")
+MEDIA = ("audio_path", "video_label", "audio_label")
+
+
+@dataclass(frozen=True)
+class Columns:
+    """Which columns hold what; None: the table has no such column."""
+
+    path: str
+    label: str | None
+    subject: str | None
+
+
+@dataclass(frozen=True)
+class Row:
+    """One row, by column name, and where it stands for error messages."""
+
+    where: str
+    cells: Mapping[str, str]
+
+    def text(self, column: str | None) -> str | None:
+        """The cell, stripped; None where it is empty or there is no such column."""
+        return (self.cells.get(column or "") or "").strip() or None
+
+    def number(self, column: str) -> float | None:
+        """The cell as a number."""
+        text = self.text(column)
+        try:
+            return None if text is None else float(text)
+        except ValueError:
+            raise InputError(
+                "not a number", where=self.where, found=text, accepted=f"{column} in seconds"
+            ) from None
+
+    def label(self, column: str | None) -> str | None:
+        """The cell as a label; a word outside `WORDS` is an error."""
+        text = self.text(column) or ""
+        if text.lower() not in WORDS:
+            raise InputError(
+                f"column {column!r} holds a word that is no label",
+                where=self.where,
+                found=text,
+                accepted=", ".join(word for word in WORDS if word) + " or an empty cell",
+            )
+        return WORDS[text.lower()]
+
+
+@reader("table")
+def read(source: Source, notes: Notes) -> Iterator[Clip]:
+    """One clip a row; media that no row names are counted, not indexed."""
+    table = table_path(source)
+    columns, rows = read_rows(table, source.options)
+    used: set[str] = set()
+    lines: dict[str, str] = {}
+    for row in rows:
+        clip = _clip(source, notes, columns, row)
+        if clip is None:
+            continue
+        used.update(clip.paths)
+        if clip.key in lines:
+            raise InputError(
+                "the table lists one clip twice", where=lines[clip.key], found=row.where
+            )
+        lines[clip.key] = row.where
+        yield clip
+    if columns.subject is None:
+        notes.say("no subject column: every clip is its own group; --subject-column mends that")
+    for path in source.files.media():
+        if path not in used:
+            notes.count("media files that no row names: not indexed", path)
+
+
+def table_path(source: Source) -> Path:
+    """The table that was named with `--table`."""
+    name = source.options.get("table")
+    if not name:
+        raise InputError("the layout 'table' needs a table", next_step="add --table FILE.csv")
+    if not Path(name).is_file():
+        raise InputError("no such table", where=name, next_step="check --table")
+    return Path(name)
+
+
+def read_rows(table: Path, options: Mapping[str, str]) -> tuple[Columns, list[Row]]:
+    """The columns and rows of a table separated by commas, semicolons or tabs."""
+    with table.open(encoding="utf-8-sig", newline="") as stream:
+        header = stream.readline()
+        stream.seek(0)
+        lines = csv.DictReader(stream, delimiter=max(",;\t", key=header.count))
+        try:
+            rows = [Row(f"{table}:{lines.line_num}", cells) for cells in lines]
+        except (UnicodeDecodeError, csv.Error) as error:
+            raise InputError("not a UTF-8 CSV file", where=table, found=str(error)) from error
+    return _columns(table, list(lines.fieldnames or []), options), rows
+
+
+def _columns(table: Path, header: list[str], options: Mapping[str, str]) -> Columns:
+    def named(kind: str) -> str | None:
+        name = options.get(f"{kind}_column")
+        if name and name not in header:
+            raise InputError(f"no such {kind} column", where=table, found=name, accepted=header)
+        return name or (kind if kind in header else None)
+
+    path = named("path")
+    if path is None:
+        raise InputError(
+            "which column holds the paths?", where=table, accepted=header, next_step="--path-column"
+        )
+    return Columns(path, named("label"), named("subject"))
+
+
+def _clip(source: Source, notes: Notes, columns: Columns, row: Row) -> Clip | None:
+    """The row's clip; None where its file is not there."""
+    if row.text(columns.path) is None:
+        raise InputError("the path is empty", where=row.where)
+    path = _present(source, notes, row, columns.path)
+    if path is None:
+        return None
+    times = {field: row.number(name) for name, field in NUMBERS.items() if row.text(name)}
+    clip = source.clip(
+        path,
+        key=source.key(path, times.get("start_seconds"), times.get("end_seconds")),
+        label=row.label(columns.label),
+        video_label=row.label("video_label"),
+        audio_label=row.label("audio_label"),
+        subject=row.text(columns.subject),
+        source=row.text("original"),
+        extra=_extra(columns, row),
+        **{name: row.text(name) for name in TEXTS},
+        **times,
+    )
+    audio = _present(source, notes, row, "audio_path")
+    return clip if audio is None else _with_audio(clip, audio)
+
+
+def _with_audio(clip: Clip, audio: str) -> Clip:
+    video = clip.video_path if suffix(clip.paths[0]) not in AUDIO_SUFFIXES else None
+    return replace(clip, video_path=video, audio_path=audio)
+
+
+def _present(source: Source, notes: Notes, row: Row, column: str) -> str | None:
+    """The path in a column as the disk spells it; one that is not there is counted."""
+    listed = row.text(column)
+    if listed is None:
+        return None
+    if Path(listed).is_absolute() and Path(listed).is_relative_to(source.root):
+        listed = Path(listed).relative_to(source.root).as_posix()
+    path = source.files.find(listed)
+    if path is None:
+        notes.count(MISSING, nfc(listed))
+    return path
+
+
+def _extra(columns: Columns, row: Row) -> dict[str, str]:
+    """The cells of columns that have no meaning of their own here; protocols may ask for them."""
+    ours = {columns.path, columns.label, columns.subject, "original"}
+    known = ours.union(NUMBERS, TEXTS, SCANNED, MEDIA)
+    names = [name for name in row.cells if isinstance(name, str) and name not in known]
+    return {name: text for name in names if (text := row.text(name))}
