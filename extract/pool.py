@@ -1,0 +1,306 @@
+"""Isolated workers: an item that crashes, hangs or eats memory costs nothing but itself.
+
+Workers are fresh interpreters, not forks: they inherit neither locks nor threads, each has a pipe
+of its own, and the kernel kills them when their parent goes. The parent hands a worker one item at
+a time, so it knows what a dead worker had. Such an item is tried once more in a worker that has
+seen no other item; only then is it given up.
+
+This is also the seam for other machinery: whoever offers `rounds` (a GPU process that works on
+batches, actors on many machines) can stand in for `Pool` in `extract.run`, as the parent alone
+writes.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from itertools import islice
+from multiprocessing import Pipe
+from multiprocessing.connection import Connection, wait
+from typing import Any, Generic, TypeVar
+
+from avfd.errors import AvfdError
+from extract.worker import Answer, Ready, Unready
+
+log = logging.getLogger(__name__)
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+TICK_SECONDS = 0.1  # longest silence of `rounds`: how late a signal or a deadline is noticed
+START_LIMIT_SECONDS = 300.0  # for imports and model files, on a slow network disk
+_LAST_BREATH_SECONDS = 5.0  # between a dying process's closed pipe and its exit status
+
+# sys.path is the parent's, so that the worker imports the very modules that the parent did.
+_BOOT = """
+import json, signal, sys
+signal.signal(signal.SIGINT, signal.SIG_IGN)
+boot = json.loads(sys.argv[1])
+sys.path[:] = boot.pop("path")
+from extract.worker import serve
+serve(**boot)
+"""
+
+_THREAD_VARIABLES = (
+    "OMP_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "NUMEXPR_NUM_THREADS",
+)
+
+
+class WorkerError(AvfdError, RuntimeError):
+    """Workers cannot be started, so no item could be tried."""
+
+
+@dataclass(frozen=True)
+class Crash:
+    """Why an item has no result."""
+
+    reason: str
+
+
+@dataclass(frozen=True)
+class Outcome(Generic[Item, Result]):
+    """An item, or a part of one (see `Pool`'s `split`), and what became of it."""
+
+    item: Item
+    result: Result | Crash
+
+
+@dataclass
+class _Try(Generic[Item]):
+    """An item on its way; `fault` says how its first try ended."""
+
+    item: Item
+    fault: str | None = None
+
+
+class _Worker(Generic[Item]):
+    """One child process and what it is busy with."""
+
+    def __init__(self, build_work: Callable[[], Any], memory_limit_bytes: int, threads: int):
+        self.connection, theirs = Pipe()
+        self.process = _start(theirs, memory_limit_bytes, threads)
+        theirs.close()
+        self.ready = False
+        self.fresh = True
+        self.task: _Try[Item] | None = None
+        self.limit_seconds = START_LIMIT_SECONDS
+        self.deadline = time.monotonic() + self.limit_seconds
+        self._send(build_work)
+
+    @property
+    def idle(self) -> bool:
+        return self.ready and self.task is None
+
+    @property
+    def overdue(self) -> bool:
+        return not self.idle and time.monotonic() > self.deadline
+
+    def begin(self, task: _Try[Item], limit_seconds: float) -> None:
+        self.task, self.fresh, self.limit_seconds = task, False, limit_seconds
+        self.deadline = time.monotonic() + limit_seconds
+        self._send(task.item)
+
+    def died(self) -> str:
+        """How the process ended, for one whose pipe is closed already."""
+        with suppress(subprocess.TimeoutExpired):
+            return _ending(self.process.wait(timeout=_LAST_BREATH_SECONDS))
+        self.kill()
+        return "worker closed its pipe"
+
+    def kill(self) -> None:
+        self.process.kill()
+        self.process.wait()
+        self.connection.close()
+
+    def _send(self, value: object) -> None:
+        with suppress(ConnectionError):  # a dead worker is noticed where its answer is awaited
+            self.connection.send(value)
+
+
+def _start(theirs: Connection, memory_limit_bytes: int, threads: int) -> subprocess.Popen[bytes]:
+    debug = log.isEnabledFor(logging.DEBUG)
+    boot = {
+        "path": sys.path,
+        "fd": theirs.fileno(),
+        "parent": os.getpid(),
+        "memory_limit_bytes": memory_limit_bytes,
+        "log_level": logging.DEBUG if debug else logging.CRITICAL,
+    }
+    return subprocess.Popen(
+        [sys.executable, "-P", "-c", _BOOT, json.dumps(boot)],
+        env={**os.environ, **dict.fromkeys(_THREAD_VARIABLES, str(threads))},
+        pass_fds=(theirs.fileno(),),
+        stdin=subprocess.DEVNULL,
+        # Native libraries chat on both; the parent's stdout belongs to the command's one document.
+        stdout=sys.stderr.fileno() if debug else subprocess.DEVNULL,
+        stderr=None if debug else subprocess.DEVNULL,
+    )
+
+
+def _ending(status: int) -> str:
+    """How a process ended, from its return code.
+
+    >>> _ending(-11), _ending(3)
+    ('worker killed by SIGSEGV', 'worker exited with status 3')
+    """
+    if status >= 0:
+        return f"worker exited with status {status}"
+    with suppress(ValueError):
+        return f"worker killed by {signal.Signals(-status).name}"
+    return f"worker killed by signal {-status}"
+
+
+def core_count() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0))
+
+
+class Pool(Generic[Item, Result]):
+    """Workers for items that cannot be trusted; use it in a `with` block.
+
+    Args:
+        build_work: called once in each worker, gives the function from item to result. It, the
+            items and the results travel pickled, so it lives in an importable module.
+        workers: how many processes; BLAS and torch in each get cores / workers threads.
+        time_limit: seconds that an item may take.
+        memory_limit_bytes: of each worker; beyond it allocations raise MemoryError. 0: no limit.
+        split: the parts that a crashed item is tried again as, each alone; default: itself.
+    """
+
+    def __init__(
+        self,
+        build_work: Callable[[], Callable[[Item], Result]],
+        *,
+        workers: int,
+        time_limit: Callable[[Item], float],
+        memory_limit_bytes: int = 0,
+        split: Callable[[Item], list[Item]] = lambda item: [item],
+    ) -> None:
+        self._build_work = build_work
+        self._limit = max(1, workers)
+        self._time_limit = time_limit
+        self._memory_limit_bytes = memory_limit_bytes
+        self._split = split
+        self._workers: list[_Worker[Item]] = []
+        self._waiting: deque[_Try[Item]] = deque()
+        self._suspects: deque[_Try[Item]] = deque()
+
+    def __enter__(self) -> Pool[Item, Result]:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End all workers now; what they were working on is lost."""
+        while self._workers:
+            self._workers.pop().kill()
+        self._waiting.clear()
+        self._suspects.clear()
+
+    def run(self, items: Iterable[Item]) -> Iterator[Outcome[Item, Result]]:
+        """Every item's outcome, in the order of finishing."""
+        for outcomes in self.rounds(items):
+            yield from outcomes
+
+    def rounds(self, items: Iterable[Item]) -> Iterator[list[Outcome[Item, Result]]]:
+        """What has finished since the last look, at least every `TICK_SECONDS`, often nothing.
+
+        `items` is drawn from as workers come free, never more than `workers` ahead.
+
+        Raises:
+            WorkerError: a worker died before it could take an item.
+            Exception: whatever `build_work` raised.
+        """
+        source = iter(items)
+        while self._hand_out(source):
+            yield self._collect()
+
+    def _hand_out(self, source: Iterator[Item]) -> bool:
+        """Keep every worker busy; False when nothing is left to do."""
+        ahead = islice(source, self._limit - len(self._waiting))
+        self._waiting.extend(_Try(item) for item in ahead)
+        for worker in [w for w in self._workers if w.idle]:
+            self._feed(worker)
+        busy = sum(worker.task is not None for worker in self._workers)
+        wanted = busy + len(self._waiting) + len(self._suspects)
+        while len(self._workers) < min(self._limit, wanted):
+            self._workers.append(self._new_worker())
+        return wanted > 0
+
+    def _new_worker(self) -> _Worker[Item]:
+        threads = max(1, core_count() // self._limit)
+        return _Worker(self._build_work, self._memory_limit_bytes, threads)
+
+    def _feed(self, worker: _Worker[Item]) -> None:
+        """A fresh worker takes a suspect first; a used one is replaced where only those wait."""
+        if worker.fresh and self._suspects:
+            task = self._suspects.popleft()
+        elif self._waiting:
+            task = self._waiting.popleft()
+        elif len(self._suspects) > sum(w.fresh for w in self._workers):
+            self._dismiss(worker)
+            return
+        else:
+            return
+        worker.begin(task, self._time_limit(task.item))
+
+    def _collect(self) -> list[Outcome[Item, Result]]:
+        heard = wait([worker.connection for worker in self._workers], TICK_SECONDS)
+        outcomes = []
+        for worker in list(self._workers):
+            if worker.connection in heard:
+                outcomes += self._hear(worker)
+            # A result may have come while this process was stopped: look before judging.
+            elif worker.overdue and not worker.connection.poll():
+                fault = f"no result within {worker.limit_seconds:g} s"
+                outcomes += self._lose(worker, fault)
+        return outcomes
+
+    def _hear(self, worker: _Worker[Item]) -> list[Outcome[Item, Result]]:
+        try:
+            message = worker.connection.recv()
+        except (EOFError, ConnectionError):
+            return self._lose(worker, worker.died())
+        if isinstance(message, Unready):
+            raise message.error
+        if isinstance(message, Ready):
+            worker.ready = True
+            return []
+        assert isinstance(message, Answer)
+        assert worker.task is not None
+        item, worker.task = worker.task.item, None
+        if message.error is not None:
+            return [Outcome(item, Crash(message.error))]
+        return [Outcome(item, message.result)]
+
+    def _lose(self, worker: _Worker[Item], fault: str) -> list[Outcome[Item, Result]]:
+        """A worker died or must die: its item becomes a suspect, or is given up."""
+        self._dismiss(worker)
+        if not worker.ready:
+            raise WorkerError("a worker could not start", found=fault)
+        if worker.task is None:
+            return []
+        task = worker.task
+        if task.fault is None:
+            log.info("%s; trying once more alone: %r", fault, task.item)
+            self._suspects.extend(_Try(part, fault) for part in self._split(task.item))
+            return []
+        reason = f"{fault} (twice)" if fault == task.fault else f"{task.fault}, then {fault}"
+        return [Outcome(task.item, Crash(reason))]
+
+    def _dismiss(self, worker: _Worker[Item]) -> None:
+        self._workers.remove(worker)
+        worker.kill()

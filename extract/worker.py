@@ -1,0 +1,102 @@
+"""The child's side of `extract.pool`: works on one item at a time and dies with its parent."""
+
+from __future__ import annotations
+
+import ctypes
+import logging
+import os
+import resource
+import signal
+from collections.abc import Callable
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from typing import Any
+
+log = logging.getLogger(__name__)
+
+_PR_SET_PDEATHSIG = 1  # <sys/prctl.h>
+
+
+@dataclass(frozen=True)
+class Ready:
+    """The worker can take items."""
+
+
+@dataclass(frozen=True)
+class Unready:
+    """The worker could not be built; no item was tried."""
+
+    error: Exception
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What became of the item: a result, or why there is none."""
+
+    result: Any = None
+    error: str | None = None
+
+
+def serve(fd: int, parent: int, memory_limit_bytes: int, log_level: int) -> None:
+    """Answer items that arrive on `fd` until the parent closes it.
+
+    Args:
+        fd: the worker's end of a duplex pipe; first the builder of the work arrives, then items.
+        parent: process id of the parent; where it is gone already, the worker leaves at once.
+        memory_limit_bytes: allocations beyond it raise MemoryError; 0: no limit.
+        log_level: level of the worker's logging, on stderr.
+    """
+    die_with(parent)
+    logging.basicConfig(level=log_level)
+    if memory_limit_bytes:
+        resource.setrlimit(resource.RLIMIT_DATA, (memory_limit_bytes, memory_limit_bytes))
+    # The parent may go at any moment; a worker that nobody listens to has nothing left to say.
+    try:
+        answer_all(Connection(fd))
+    except (EOFError, ConnectionError):
+        return
+
+
+def die_with(parent: int) -> None:
+    """Have the kernel kill this process when its parent goes, even by SIGKILL."""
+    ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:  # it went before the kernel was asked
+        os._exit(1)
+
+
+def answer_all(connection: Connection) -> None:
+    """Build the work, then answer item after item."""
+    try:
+        work = connection.recv()()
+    except EOFError:
+        raise
+    except Exception as error:
+        log.debug("a worker could not be built", exc_info=True)
+        connection.send(Unready(error))
+        return
+    connection.send(Ready())
+    while True:
+        answer(connection, work, connection.recv())
+
+
+def answer(connection: Connection, work: Callable[[Any], Any], item: object) -> None:
+    """Send the item's result, or the exception's type and message."""
+    try:
+        connection.send(Answer(result=work(item)))
+    except ConnectionError:
+        raise
+    except Exception as error:
+        log.debug("no result for %r", item, exc_info=True)
+        connection.send(Answer(error=describe(error)))
+
+
+def describe(error: BaseException) -> str:
+    """An exception as one line.
+
+    >>> describe(ValueError("bad"))
+    'ValueError: bad'
+    >>> describe(MemoryError())
+    'MemoryError: out of memory'
+    """
+    text = str(error) or ("out of memory" if isinstance(error, MemoryError) else "no message")
+    return f"{type(error).__name__}: {' '.join(text.split())}"

@@ -1,0 +1,70 @@
+"""Work for pool tests: each item says what is to happen to the worker that gets it."""
+
+import ctypes
+import os
+import resource
+import signal
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+
+def build() -> Callable[[str], object]:
+    seen: list[str] = []
+
+    def work(item: str) -> object:
+        seen.append(item)
+        kind, _, rest = item.partition(" ")
+        return _DEEDS[kind](rest, seen)
+
+    return work
+
+
+def build_badly() -> Callable[[str], object]:
+    raise LookupError("no such model file")
+
+
+def build_and_die() -> Callable[[str], object]:
+    os._exit(7)
+
+
+def _segfault(rest: str, seen: list[str]) -> None:
+    ctypes.string_at(0)
+
+
+def _once(path: str, seen: list[str]) -> object:
+    """Dies where the file is missing, after making it: the second try lives."""
+    if not Path(path).exists():
+        Path(path).touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+    return list(seen)
+
+
+def _hold(fifo: str, seen: list[str]) -> None:
+    Path(fifo).write_text(str(os.getpid()))
+    threading.Event().wait()
+
+
+def _raise(rest: str, seen: list[str]) -> None:
+    raise ValueError(rest)
+
+
+def _limits(rest: str, seen: list[str]) -> object:
+    return os.environ["OMP_NUM_THREADS"], resource.getrlimit(resource.RLIMIT_DATA)[0]
+
+
+_DEEDS: dict[str, Callable[[str, list[str]], object]] = {
+    "echo": lambda rest, seen: rest,
+    "pid": lambda rest, seen: os.getpid(),
+    "seen": lambda rest, seen: list(seen),
+    "segfault": _segfault,
+    "once": _once,
+    "exit": lambda rest, seen: os._exit(int(rest)),
+    "hang": lambda rest, seen: threading.Event().wait(),
+    "hold": _hold,
+    "eat": lambda rest, seen: bytearray(100_000_000_000),
+    "raise": _raise,
+    "unpicklable": lambda rest, seen: lambda: None,
+    "big": lambda rest, seen: bytes(int(rest)),
+    "limits": _limits,
+}

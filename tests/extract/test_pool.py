@@ -1,0 +1,177 @@
+"""A pool's items may do anything to their worker; the others must not notice."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import select
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from itertools import count
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from extract.pool import Crash, Pool, WorkerError, core_count
+
+PLUGINS = Path(__file__).parent / "plugins"
+GIB = 2**30
+
+
+@pytest.fixture
+def work(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    monkeypatch.syspath_prepend(str(PLUGINS))
+    return importlib.import_module("pool_work")
+
+
+def outcomes(work: ModuleType, items: list[str], **options: object) -> dict[str, object]:
+    settings = {"workers": 2, "time_limit": lambda item: 60.0, **options}
+    with Pool(work.build, **settings) as pool:
+        return {o.item: o.result for o in pool.run(items)}
+
+
+ECHOES = [f"echo {i}" for i in range(8)]
+
+
+def echoed(results: dict[str, object]) -> bool:
+    return all(results[item] == item.split()[1] for item in ECHOES)
+
+
+def test_every_item_has_one_result(work: ModuleType) -> None:
+    with Pool(work.build, workers=2, time_limit=lambda item: 60.0) as pool:
+        found = [(o.item, o.result) for o in pool.run(ECHOES)]
+    assert sorted(found) == [(item, item.split()[1]) for item in ECHOES]
+
+
+def test_no_items_start_no_worker(work: ModuleType) -> None:
+    with Pool(work.build_and_die, workers=2, time_limit=lambda item: 60.0) as pool:
+        assert list(pool.run([])) == []
+
+
+@pytest.mark.parametrize(
+    ("item", "reason"),
+    [
+        ("segfault", "worker killed by SIGSEGV (twice)"),
+        ("exit 3", "worker exited with status 3 (twice)"),
+        ("raise too short", "ValueError: too short"),
+    ],
+)
+def test_a_bad_item_costs_itself_only(work: ModuleType, item: str, reason: str) -> None:
+    results = outcomes(work, [*ECHOES[:4], item, *ECHOES[4:]])
+    assert results[item] == Crash(reason)
+    assert echoed(results)
+
+
+def test_a_hanging_item_is_given_up_at_its_limit(work: ModuleType) -> None:
+    results = outcomes(
+        work, ["hang", *ECHOES], time_limit=lambda item: 0.3 if item == "hang" else 60.0
+    )
+    assert results["hang"] == Crash("no result within 0.3 s (twice)")
+    assert echoed(results)
+
+
+def test_a_huge_allocation_is_an_error_of_its_item(work: ModuleType) -> None:
+    results = outcomes(work, ["eat", *ECHOES], memory_limit_bytes=2 * GIB)
+    assert results["eat"] == Crash("MemoryError: out of memory")
+    assert echoed(results)
+
+
+def test_a_result_that_cannot_travel_is_an_error_of_its_item(work: ModuleType) -> None:
+    results = outcomes(work, ["unpicklable", *ECHOES])
+    assert isinstance(results["unpicklable"], Crash)
+    assert "pickle" in results["unpicklable"].reason.lower()
+    assert echoed(results)
+
+
+def test_the_second_try_is_in_a_worker_that_saw_nothing_else(
+    work: ModuleType, tmp_path: Path
+) -> None:
+    item = f"once {tmp_path / 'tried'}"
+    results = outcomes(work, [*ECHOES[:4], item, *ECHOES[4:]], workers=1)
+    assert results[item] == [item]
+    assert echoed(results)
+
+
+def test_a_crashed_item_is_tried_again_in_its_parts(work: ModuleType, tmp_path: Path) -> None:
+    item = f"once {tmp_path / 'tried'}"
+    results = outcomes(work, [item], split=lambda _: ["echo good", "seen", "segfault"])
+    assert results == {
+        "echo good": "good",
+        "seen": ["seen"],
+        "segfault": Crash("worker killed by SIGKILL, then worker killed by SIGSEGV"),
+    }
+
+
+def test_a_large_result_arrives_whole(work: ModuleType) -> None:
+    assert outcomes(work, ["big 30000000"]) == {"big 30000000": bytes(30_000_000)}
+
+
+def test_workers_share_the_cores_and_keep_their_memory_limit(work: ModuleType) -> None:
+    threads = str(max(1, core_count() // 2))
+    results = outcomes(work, ["limits"], memory_limit_bytes=3 * GIB)
+    assert results == {"limits": (threads, 3 * GIB)}
+
+
+def test_a_builder_that_raises_raises_here(work: ModuleType) -> None:
+    with (
+        Pool(work.build_badly, workers=1, time_limit=lambda item: 60.0) as pool,
+        pytest.raises(LookupError, match="no such model file"),
+    ):
+        list(pool.run(ECHOES))
+
+
+def test_a_builder_that_dies_is_an_error_that_says_how(work: ModuleType) -> None:
+    with (
+        Pool(work.build_and_die, workers=1, time_limit=lambda item: 60.0) as pool,
+        pytest.raises(WorkerError, match=r"could not start.*exited with status 7"),
+    ):
+        list(pool.run(ECHOES))
+
+
+def test_items_are_drawn_as_workers_come_free(work: ModuleType) -> None:
+    drawn = 0
+
+    def items() -> Iterator[str]:
+        nonlocal drawn
+        for drawn in count(1):
+            yield f"echo {drawn}"
+
+    with Pool(work.build, workers=2, time_limit=lambda item: 60.0) as pool:
+        for done, _ in enumerate(pool.run(items()), start=1):
+            assert drawn - done <= 4  # two in the workers, two ahead
+            if done == 20:
+                break
+
+
+def test_closing_ends_the_workers(work: ModuleType) -> None:
+    with Pool(work.build, workers=1, time_limit=lambda item: 60.0) as pool:
+        (pid,) = [o.result for o in pool.run(["pid"])]
+        assert isinstance(pid, int)
+    with pytest.raises(ProcessLookupError):
+        os.kill(pid, 0)
+
+
+_PARENT = """
+import sys
+sys.path.insert(0, sys.argv[1])
+import pool_work
+from extract.pool import Pool
+with Pool(pool_work.build, workers=1, time_limit=lambda item: 60.0) as pool:
+    list(pool.run([f"hold {sys.argv[2]}"]))
+"""
+
+
+def test_workers_die_with_a_killed_parent_even_at_work(tmp_path: Path) -> None:
+    fifo = tmp_path / "worker"
+    os.mkfifo(fifo)
+    root = Path(__file__).parents[2]
+    command = [sys.executable, "-c", _PARENT, str(PLUGINS), str(fifo)]
+    with subprocess.Popen(command, cwd=root) as parent:
+        worker = os.pidfd_open(int(fifo.read_text()))
+        parent.send_signal(signal.SIGKILL)
+    ended, _, _ = select.select([worker], [], [], 2.0)
+    os.close(worker)
+    assert ended, "the worker outlived its parent by two seconds"
