@@ -1,0 +1,35 @@
+"""Estimators that see one vector a sample: moments, or a clip-level column as it is."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from classify.estimators.base import Estimator
+from classify.features import Features, Mask
+
+
+class VectorEstimator(Estimator):
+    """Base of the estimators on vectors.
+
+    Modalities are concatenated; where one is missing its numbers are NaN, and with several
+    modalities a column each says so.
+    """
+
+    def usable(self, features: Features) -> Mask:
+        """Samples with a vector of at least one modality."""
+        there = [~np.isnan(s.vectors()).all(axis=1) for s in features.values()]
+        return np.logical_or.reduce(there)
+
+
+def matrix(features: Features) -> NDArray[np.float32]:
+    """Vectors of all modalities side by side, then an indicator of each missing modality.
+
+    Returns:
+        [samples, sum of vector lengths (+ modalities where there are several)]; NaN where missing.
+    """
+    vectors = [s.vectors() for s in features.values()]
+    if len(vectors) == 1:
+        return vectors[0]
+    missing = np.stack([np.isnan(v).all(axis=1) for v in vectors], axis=1)
+    return np.concatenate([*vectors, missing.astype(np.float32)], axis=1)
