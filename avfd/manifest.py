@@ -58,7 +58,8 @@ class Protocol:
             "pairs-file": the side in `extra["official_split"]`, read at index from the lists that
             the user's copy of the data set carries.
             "group-hash": seeded hash of `Clip.group` cut at `fractions`; adding files moves none.
-            "by-speaker": the subjects, shuffled with `seed`, cut at `fractions`.
+            "by-speaker": the groups, shuffled with `seed`, cut at `fractions`; where leaky, the
+            subjects alone, so a donor may stand on another side.
             "clip-hash": seeded hash of the key; groups are torn apart, so always leaky.
         text: the rule in words, as the paper or the data set has it.
         paper: who used it.
@@ -153,6 +154,7 @@ class Manifest:
         unverified: points of the layout that nobody here saw on a real copy; index prints them.
         protocols: name → protocol; "hash" is always among them.
         default_protocol: what `fit` takes when none is named.
+        audio_apart: its sound may lie in a folder of its own (`--audio-root`).
         notes: what else a user should know.
     """
 
@@ -165,6 +167,7 @@ class Manifest:
     unverified: tuple[str, ...] = ()
     protocols: Mapping[str, Protocol] = field(default_factory=dict)
     default_protocol: str = HASH.name
+    audio_apart: bool = False
     notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:

@@ -1,0 +1,137 @@
+"""DFDC: train parts, each with its `metadata.json`, the sample set, and label lists of test sets.
+
+People are not named: a fake's group is its original.
+"""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import PurePosixPath
+
+from avfd.clips import FAKE, REAL, Clip
+from avfd.errors import InputError
+from extract.datasets.base import MISSING, Notes, Source, nfc, reader, suffix
+
+_PART = re.compile(r"dfdc_train_part_0*(\d+)", re.IGNORECASE)
+_LABELS = {"fake": FAKE, "real": REAL, "1": FAKE, "0": REAL, "true": FAKE, "false": REAL}
+_SAMPLES = {"train_sample_videos": "sample", "test_videos": "sample-test"}
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What a label file says of one file."""
+
+    label: str | None
+    original: str | None = None
+
+
+@reader("dfdc")
+def read(source: Source, notes: Notes) -> Iterator[Clip]:
+    """One clip a media file; its label from the label file in its own folder."""
+    listed = {path: entry for folder in _label_files(source) for path, entry in folder}
+    by_name = {PurePosixPath(path).name: path for path in source.files.media()}
+    for path in listed:
+        if source.files.find(path) is None:
+            notes.count(MISSING, path)
+    for path in source.files.media():
+        entry = listed.get(nfc(path))
+        if entry is None or entry.label is None:
+            yield _placed(source.unlabelled(path, notes))
+        else:
+            yield _placed(_clip(source, path, entry, by_name))
+
+
+def _clip(source: Source, path: str, entry: Entry, by_name: Mapping[str, str]) -> Clip:
+    return source.clip(path, label=entry.label, source=_original(source, path, entry, by_name))
+
+
+def _original(source: Source, path: str, entry: Entry, by_name: Mapping[str, str]) -> str | None:
+    """Key of a fake's original: in the same part, else anywhere; its bare name where it is gone."""
+    if not entry.original:
+        return None
+    beside = source.files.find(str(PurePosixPath(path).with_name(entry.original)))
+    found = beside or by_name.get(entry.original)
+    return source.key(found) if found else entry.original
+
+
+def _placed(clip: Clip) -> Clip:
+    """The clip with its part: a number without leading zeros, or which sample folder."""
+    part = part_of(clip.paths[0])
+    return replace(clip, extra={"part": part}) if part else clip
+
+
+def part_of(path: str) -> str | None:
+    """The part that a path lies in; of nested folders the innermost says.
+
+    >>> part_of("dfdc_train_part_05/dfdc_train_part_5/a.mp4"), part_of("test_videos/a.mp4")
+    ('5', 'sample-test')
+    """
+    for folder in reversed(PurePosixPath(path).parts[:-1]):
+        match = _PART.fullmatch(folder)
+        if match or folder in _SAMPLES:
+            return match[1] if match else _SAMPLES[folder]
+    return None
+
+
+def _label_files(source: Source) -> Iterator[list[tuple[str, Entry]]]:
+    for path in source.files.paths:
+        name = PurePosixPath(path).name
+        if name == "metadata.json":
+            yield _from_metadata(source, path)
+        elif name == "labels.csv":
+            yield _from_csv(source, path)
+
+
+def _from_metadata(source: Source, path: str) -> list[tuple[str, Entry]]:
+    entries = source.json(path)
+    if not isinstance(entries, dict):
+        raise InputError(
+            "not a DFDC label file",
+            where=source.root / path,
+            found=type(entries).__name__,
+            accepted="an object keyed by file name",
+        )
+    return [(_beside(path, name), _entry(source, path, facts)) for name, facts in entries.items()]
+
+
+def _entry(source: Source, path: str, facts: object) -> Entry:
+    """One file's facts; `is_fake` is how the public test set is said to spell the label."""
+    if not isinstance(facts, dict):
+        raise InputError("not a DFDC label", where=source.root / path, found=facts)
+    word = facts.get("label", facts.get("is_fake"))
+    return Entry(_label(source, path, word), facts.get("original") or None)
+
+
+def _from_csv(source: Source, path: str) -> list[tuple[str, Entry]]:
+    rows = csv.DictReader(source.text(path).splitlines())
+    if not {"filename", "label"} <= set(rows.fieldnames or []):
+        raise InputError(
+            "not a DFDC label file",
+            where=source.root / path,
+            found=rows.fieldnames,
+            accepted="the columns filename and label",
+        )
+    return [
+        (_beside(path, row["filename"]), Entry(_label(source, path, row["label"]))) for row in rows
+    ]
+
+
+def _beside(path: str, name: str) -> str:
+    """A file named in a label file, which lies in the same folder."""
+    if not suffix(name):
+        raise InputError("not a file name", where=path, found=name)
+    return nfc(str(PurePosixPath(path).with_name(name)))
+
+
+def _label(source: Source, path: str, word: object) -> str | None:
+    if word is None:
+        return None
+    label = _LABELS.get(str(word).lower())
+    if label is None:
+        raise InputError(
+            "not a DFDC label", where=source.root / path, found=word, accepted="FAKE, REAL, 0, 1"
+        )
+    return label

@@ -1,0 +1,113 @@
+"""Sound for FaceForensics++ from the user's downloads of the original videos.
+
+`conversion_dict.json` tells which download, and which sequence cut from it, an original is;
+`downloaded_videos/<id>/extracted_sequences/<k>.json` lists the sequence's frames. The clip's sound
+is the download's, shifted so that the first of those frames is time 0; a fake has its target's.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from avfd.errors import AvfdError, InputError
+from extract.datasets.base import Notes, Source
+
+CONVERSION = "conversion_dict.json"
+Sound = tuple[str | None, float]
+NONE: Sound = (None, 0.0)
+
+
+class Sounds:
+    """Finds each original's sound once; what is missing is counted, one count a clip."""
+
+    def __init__(self, source: Source, notes: Notes) -> None:
+        self._root = source.audio_root
+        self._source = source
+        self._notes = notes
+        self._known: dict[str, Sound | str] = {}
+        if self._root is None:
+            notes.say("no file of this data set has sound; --audio-root takes your downloads of it")
+
+    def of(self, number: str | None, clip_path: str) -> Sound:
+        """Path below the audio root and the offset in seconds; (None, 0) where there is none.
+
+        Args:
+            number: of the original whose sound it is; None: a video that is not from there.
+            clip_path: which clip asks, for the notes.
+        """
+        if self._root is None or number is None:
+            return NONE
+        if number not in self._known:
+            self._known[number] = self._look_up(number)
+        sound = self._known[number]
+        if isinstance(sound, str):
+            self._notes.count(f"clips without sound: {sound}", clip_path)
+            return NONE
+        return sound
+
+    def _look_up(self, number: str) -> Sound | str:
+        """The sound, or why there is none."""
+        download = self._conversion.get(number)
+        if download is None:
+            return f"not in {CONVERSION}"
+        name, _, sequence = download.rpartition(" ")
+        film = self._find(f"downloaded_videos/{name}/{name}.mp4")
+        if film is None:
+            return "the original video was not downloaded"
+        frames = self._find(f"downloaded_videos/{name}/extracted_sequences/{sequence}.json")
+        if frames is None:
+            return "the list of its frames is missing"
+        rate_hz = self._frame_rate(film, name)
+        if not rate_hz:
+            return "the download's frame rate is not known"
+        return film, -self._first_frame(frames) / rate_hz
+
+    @cached_property
+    def _top(self) -> str:
+        """Folder of the downloads below the audio root, with its slash."""
+        found = [p for p in self._source.audio_files.paths if f"/{p}".endswith(f"/{CONVERSION}")]
+        if not found:
+            raise InputError(
+                f"no {CONVERSION} below the audio root",
+                where=self._root,
+                accepted=f"a folder with {CONVERSION} and downloaded_videos/",
+            )
+        return found[0][: -len(CONVERSION)]
+
+    @cached_property
+    def _conversion(self) -> Mapping[str, str]:
+        table = self._json(f"{self._top}{CONVERSION}")
+        if not isinstance(table, dict):
+            raise InputError("not an object", where=CONVERSION, found=type(table).__name__)
+        return {str(number): str(download) for number, download in table.items()}
+
+    def _find(self, path: str) -> str | None:
+        return self._source.audio_files.find(f"{self._top}{path}")
+
+    def _frame_rate(self, film: str, name: str) -> float:
+        """Frames a second, measured; else as the download's info file rounds it; 0: unknown."""
+        assert self._root is not None
+        if self._source.frame_rate:
+            try:
+                return self._source.frame_rate(self._root / film)
+            except AvfdError as error:
+                self._notes.count(f"downloads that cannot be read: {error.problem}", film)
+        info = self._find(f"downloaded_videos_info/{name}/{name}.json")
+        return float(self._json(info).get("fps") or 0.0) if info else 0.0
+
+    def _first_frame(self, path: str) -> int:
+        frames = self._json(path)
+        if not isinstance(frames, list) or not frames:
+            raise InputError("not a list of frame numbers", where=path, found=frames)
+        return int(frames[0])
+
+    def _json(self, path: str) -> Any:
+        assert self._root is not None
+        try:
+            return json.loads(Path(self._root, path).read_text(encoding="utf-8"))
+        except ValueError as error:
+            raise InputError("not JSON", where=self._root / path, found=str(error)) from error
