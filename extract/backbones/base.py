@@ -95,6 +95,30 @@ class Backbone(ABC):
 
     spec: BackboneSpec
 
+    def check_audio(self, block: AudioBlock) -> None:
+        """Refuses a block that is not at the spec's sample rate."""
+        wanted = self.spec.audio
+        if wanted is None or block.sample_rate_hz != wanted.sample_rate_hz:
+            accepted = f"{wanted.sample_rate_hz} Hz" if wanted else "no audio"
+            raise InputError(
+                "audio at another sample rate",
+                where=self.spec.name,
+                found=f"{block.sample_rate_hz} Hz",
+                accepted=accepted,
+            )
+
+    def check_faces(self, block: FaceBlock) -> None:
+        """Refuses crops that are not of the spec's size."""
+        wanted = self.spec.faces
+        if wanted is None or block.crops.shape[1] != wanted.size_px:
+            accepted = f"{wanted.size_px} px" if wanted else "no faces"
+            raise InputError(
+                "crops of another size",
+                where=self.spec.name,
+                found=f"{block.crops.shape[1]} px",
+                accepted=accepted,
+            )
+
     def audio(self, block: AudioBlock) -> Slots:
         """Slots of an audio block (audio backbones)."""
         raise NotImplementedError(self.spec.name)
@@ -102,6 +126,24 @@ class Backbone(ABC):
     def faces(self, block: FaceBlock) -> Slots:
         """Slots of a block of face crops (video backbones)."""
         raise NotImplementedError(self.spec.name)
+
+    def track(self, rows: NDArray[np.float32], valid: NDArray[np.bool_]) -> Slots:
+        """Slots of the face pass itself, from slot 0 on (the backbone that `is_face_pass`).
+
+        Args:
+            rows: float32 [n, *spec.shape], one a slot.
+            valid: bool [n]; False where no face was followed.
+        """
+        raise NotImplementedError(self.spec.name)
+
+
+def is_face_pass(spec: BackboneSpec) -> bool:
+    """Whether the column stores what the face tracker found, and is fed through `track`.
+
+    The spec says so by itself: a video column that asks for no crops and reads no other column
+    can only come from the face pass. So no field is needed that every other spec would carry.
+    """
+    return spec.modality == "video" and spec.faces is None and spec.reads is None
 
 
 _REGISTRY: dict[str, Callable[[], Backbone]] = {}

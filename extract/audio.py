@@ -1,0 +1,247 @@
+"""One audio stream → mono blocks at the rate a backbone asks for, in bounded memory.
+
+Three steps, each a small class: `Downmixer` lays the decoder's chunks end to end on the clip's
+time line (mono, native rate, gaps filled with silence), libsoxr resamples that one stream, and
+`BlockCutter` cuts it into blocks with lead-in and tail. What comes out depends on the samples and
+their times only, never on how the decoder cut them into chunks.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from avfd.errors import MediaError, MissingError
+from avfd.specs import AudioInput
+from extract.backbones.base import AudioBlock, Span
+
+if TYPE_CHECKING:
+    from extract.media import AudioChunk
+
+Samples = NDArray[np.float32]
+
+JITTER_SECONDS = 0.010
+"""How far a chunk's time may lie from the end of the one before and still follow it directly.
+
+Containers round times (Matroska to 1 ms) and clocks drift; a lost AAC or MP3 frame leaves a gap of
+20 ms and more. One slot of the 100 Hz columns is 10 ms.
+"""
+
+MAX_AMPLITUDE = 100.0
+"""Louder than this (40 dB over full scale) is damage, not sound; it is cut off there."""
+
+SILENCE_SAMPLES = 1 << 18
+"""Silence for a gap is made in pieces of this many samples, so a long gap costs no memory."""
+
+
+def resampled_count(samples: int, from_hz: int, to_hz: int) -> int:
+    """Length after resampling: the nearest whole number, halves rounded up.
+
+    >>> resampled_count(44101, 44100, 16000), resampled_count(3, 96000, 16000)
+    (16000, 1)
+    """
+    return (2 * samples * to_hz + from_hz) // (2 * from_hz)
+
+
+class Downmixer:
+    """Chunks → one gapless mono stream at native rate that starts at clip time 0.
+
+    Attributes:
+        position: samples given out so far; clip time is `position / sample_rate_hz`.
+        covered: spans in native samples that the file really has.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
+        self.sample_rate_hz = 0
+        self.position = 0
+        self.covered: list[tuple[int, int]] = []
+
+    def push(self, chunk: AudioChunk) -> Iterator[Samples]:
+        """Yields what follows `position`: silence for a gap first, then the chunk's sound."""
+        self._check_rate(chunk.sample_rate_hz)
+        mono = downmix(chunk.samples)
+        start = math.floor(chunk.start_seconds * self.sample_rate_hz + 0.5)
+        if self.covered and self._follows(start):
+            start = self.position
+        mono, start = mono[max(0, self.position - start) :], max(start, self.position)
+        mono = mono[: max(0, self._limit() - start)]
+        if len(mono):
+            yield from self._silence(start - self.position)
+            yield self._sound(mono)
+
+    def _check_rate(self, sample_rate_hz: int) -> None:
+        self.sample_rate_hz = self.sample_rate_hz or sample_rate_hz
+        if sample_rate_hz != self.sample_rate_hz:
+            raise MediaError(
+                "the sample rate changes within the file",
+                found=f"{sample_rate_hz} Hz after {self.sample_rate_hz} Hz",
+            )
+
+    def _follows(self, start: int) -> bool:
+        return abs(start - self.position) <= JITTER_SECONDS * self.sample_rate_hz
+
+    def _limit(self) -> int:
+        return math.floor(self.seconds * self.sample_rate_hz + 0.5)
+
+    def _silence(self, samples: int) -> Iterator[Samples]:
+        for done in range(0, samples, SILENCE_SAMPLES):
+            piece = np.zeros(min(SILENCE_SAMPLES, samples - done), dtype=np.float32)
+            self.position += len(piece)
+            yield piece
+
+    def _sound(self, mono: Samples) -> Samples:
+        start, end = self.position, self.position + len(mono)
+        if self.covered and self.covered[-1][1] == start:
+            start = self.covered.pop()[0]
+        self.covered.append((start, end))
+        self.position = end
+        return mono
+
+
+def downmix(samples: Samples) -> Samples:
+    """The plain mean of the channels, [channels, n] → [n]; what is not a number is silence."""
+    clean = np.nan_to_num(samples, nan=0.0, posinf=0.0, neginf=0.0)
+    mono = np.clip(clean, -MAX_AMPLITUDE, MAX_AMPLITUDE).mean(axis=0, dtype=np.float32)
+    return np.ascontiguousarray(mono, dtype=np.float32)
+
+
+class Resampler:
+    """A stream from one rate to another, sample 0 staying at time 0; equal rates pass through."""
+
+    def __init__(self, from_hz: int, to_hz: int) -> None:
+        self._stream = None if from_hz == to_hz else _soxr_stream(from_hz, to_hz)
+
+    def push(self, samples: Samples) -> Samples:
+        return self._process(samples, last=False)
+
+    def finish(self) -> Samples:
+        return self._process(np.zeros(0, dtype=np.float32), last=True)
+
+    def _process(self, samples: Samples, *, last: bool) -> Samples:
+        if self._stream is None:
+            return samples
+        out: Samples = self._stream.resample_chunk(samples, last=last)
+        return out
+
+
+def _soxr_stream(from_hz: int, to_hz: int) -> Any:
+    try:
+        import soxr
+    except ImportError as error:
+        raise MissingError(
+            "soxr is not installed", next_step="pip install 'avfd[extract]'"
+        ) from error
+    return soxr.ResampleStream(from_hz, to_hz, 1, dtype="float32", quality="HQ")
+
+
+class BlockCutter:
+    """A stream at the wanted rate → blocks; holds one block with its lead-in and tail at most.
+
+    Cores lie end to end and begin at whole multiples of `block_seconds`; the last one takes what
+    is left, up to a tail more. A stream no longer than block and tail is one block.
+    """
+
+    def __init__(self, wanted: AudioInput) -> None:
+        self.wanted = wanted
+        rate = wanted.sample_rate_hz
+        self._block = None if wanted.block_seconds is None else round(wanted.block_seconds * rate)
+        self._lead = round(wanted.lead_seconds * rate)
+        self._tail = round(wanted.tail_seconds * rate)
+        self._core = 0  # first sample of the next core
+        self._start = 0  # first sample held
+        self._end = 0  # one past the last sample held
+        self._held: list[Samples] = []
+
+    def push(self, samples: Samples) -> None:
+        self._held.append(samples)
+        self._end += len(samples)
+
+    def ready(self, covered: tuple[Span, ...]) -> Iterator[AudioBlock]:
+        """Blocks whose core and tail are complete, with more to come."""
+        while self._block and self._end > self._core + self._block + self._tail:
+            core_end = self._core + self._block
+            yield self._cut(core_end, core_end + self._tail, covered)
+            self._core = core_end
+            self._drop_before(core_end - self._lead)
+
+    def last(self, end: int, covered: tuple[Span, ...]) -> Iterator[AudioBlock]:
+        """The rest, up to sample `end`."""
+        if end > self._core:
+            yield self._cut(end, end, covered)
+
+    def _cut(self, core_end: int, end: int, covered: tuple[Span, ...]) -> AudioBlock:
+        rate = self.wanted.sample_rate_hz
+        samples = np.concatenate(self._held)
+        self._held = [samples]
+        return AudioBlock(
+            samples=samples[: end - self._start],
+            sample_rate_hz=rate,
+            start_seconds=self._start / rate,
+            core_seconds=(self._core / rate, core_end / rate),
+            covered=_overlap(covered, (self._start / rate, end / rate)),
+        )
+
+    def _drop_before(self, first: int) -> None:
+        if first > self._start:
+            self._held = [self._held[0][first - self._start :].copy()]
+            self._start = first
+
+
+def _overlap(spans: tuple[Span, ...], window: Span) -> tuple[Span, ...]:
+    low, high = window
+    return tuple((max(a, low), min(b, high)) for a, b in spans if a < high and b > low)
+
+
+class AudioTap:
+    """The audio of one clip, as one `AudioInput` asks.
+
+    Args:
+        wanted: rate, downmix, resampler and blocks.
+        seconds: the clip's length; sound after it is cut off.
+
+    Push every chunk in time order, then finish. The stream ends where the file's last sound ends,
+    so a file whose sound is shorter than its picture has no slots after it. No sound, no blocks.
+    """
+
+    def __init__(self, wanted: AudioInput, seconds: float) -> None:
+        self.wanted = wanted
+        self._mixer = Downmixer(seconds)
+        self._resampler: Resampler | None = None
+        self._cutter = BlockCutter(wanted)
+
+    def push(self, chunk: AudioChunk) -> list[AudioBlock]:
+        """Takes a chunk; returns the blocks that became complete.
+
+        Raises:
+            MediaError: the sample rate changes within the file.
+        """
+        blocks: list[AudioBlock] = []
+        for samples in self._mixer.push(chunk):
+            self._cutter.push(self._resample().push(samples))
+            blocks += self._cutter.ready(self._covered())
+        return blocks
+
+    def finish(self) -> list[AudioBlock]:
+        """The blocks that were left when the file ended."""
+        if not self._mixer.position:
+            return []
+        self._cutter.push(self._resample().finish())
+        rate = self._mixer.sample_rate_hz
+        end = resampled_count(self._mixer.position, rate, self.wanted.sample_rate_hz)
+        covered = self._covered()
+        return [*self._cutter.ready(covered), *self._cutter.last(end, covered)]
+
+    def _resample(self) -> Resampler:
+        if self._resampler is None:
+            rate = self._mixer.sample_rate_hz
+            self._resampler = Resampler(rate, self.wanted.sample_rate_hz)
+        return self._resampler
+
+    def _covered(self) -> tuple[Span, ...]:
+        rate = self._mixer.sample_rate_hz
+        return tuple((start / rate, end / rate) for start, end in self._mixer.covered)

@@ -1,0 +1,35 @@
+"""compare2016-functionals: openSMILE's 6,373 statistics of a whole clip."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from avfd.specs import AudioInput, BackboneSpec
+from extract.backbones._opensmile import LICENCE, SAMPLE_RATE_HZ, config_root, rows
+from extract.backbones.base import AudioBlock, Backbone, Slots, register
+from extract.backbones.compare2016 import CONFIG
+
+LEVEL = "func"
+
+
+@register("compare2016-functionals")
+class Compare2016Functionals(Backbone):
+    """One vector for the whole clip, silence of late starts and gaps included."""
+
+    spec = BackboneSpec(
+        name="compare2016-functionals",
+        revision=1,
+        modality="audio",
+        summary="openSMILE ComParE 2016: 6,373 functionals of the whole clip",
+        rate_hz=0,
+        shape=(6373,),
+        audio=AudioInput(SAMPLE_RATE_HZ, block_seconds=None, lead_seconds=0.0, tail_seconds=0.0),
+        options={"config": CONFIG, "level": LEVEL, "pcm_bits": 16},
+        licence=LICENCE,
+        source="opensmile 2.6, ComParE_2016",
+    )
+
+    def audio(self, block: AudioBlock) -> Slots:
+        self.check_audio(block)
+        values = rows(config_root() / CONFIG, LEVEL, block.samples)[:1]
+        return Slots(0, values, np.array([True]))
