@@ -1,0 +1,89 @@
+# One word does one task; `make` alone lists them. Every target first sets up what is missing.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+
+# The first Python that is 3.11 or newer; `make PYTHON=/path/to/python3.11 …` names another.
+PYTHON ?= $(shell for p in python3.11 python3; do \
+  "$$p" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo "$$p" && break; done)
+
+VENV := .venv
+BIN := $(VENV)/bin
+EXTRAS := extract,classify,opensmile,demo,dev
+INSTALLED := $(VENV)/.installed
+WEIGHTS := $(VENV)/share/avfd-weights
+SOURCES := avfd extract classify tests benchmarks scripts
+PYTEST_ARGS ?= -n auto
+
+export AVFD_WEIGHTS ?= $(abspath $(WEIGHTS))
+
+.PHONY: help venv weights demo test docs check format format-check lint types imports \
+  wheel-check bench bench-kill bench-extract clean clean-venv
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+venv: $(INSTALLED) ## make .venv and install everything, pinned (once; 2-10 minutes)
+
+# hatchling goes in first, so that the build of avfd itself uses the pinned one.
+$(INSTALLED): pyproject.toml constraints.txt
+	@[ -n "$(PYTHON)" ] || { echo "avfd needs Python 3.11 or newer: neither python3.11 nor" \
+	  "python3 is one; install it or name one with make PYTHON=…" >&2; exit 2; }
+	@[ -x $(BIN)/python ] || "$(PYTHON)" -m venv $(VENV) || { rm -rf $(VENV); echo "$(PYTHON)" \
+	  "could not make $(VENV): does it lack ensurepip (Debian: python3-venv)?" >&2; exit 2; }
+	$(BIN)/python -m pip install --quiet -c constraints.txt hatchling
+	$(BIN)/python -m pip install --no-build-isolation -c constraints.txt -e '.[$(EXTRAS)]' | tail -n 1
+	@touch $@
+
+weights: $(WEIGHTS)/.pulled ## fetch the face detector's model file (once; 230 kB)
+
+$(WEIGHTS)/.pulled: $(INSTALLED)
+	@mkdir -p $(WEIGHTS)
+	$(BIN)/avfd weights pull blazeface
+	@touch $@
+
+demo: weights ## make a small corpus, extract, fit, evaluate: the whole road
+	$(BIN)/avfd demo
+
+test: weights ## all tests
+	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+docs: $(INSTALLED) ## the tests that hold README and docs/ to the truth
+	$(BIN)/python -m pytest tests/docs
+
+check: format-check lint types imports test ## what CI runs: format, lint, types, imports, tests
+
+format: $(INSTALLED) ## rewrite the code in the house format
+	$(BIN)/ruff check --fix $(SOURCES)
+	$(BIN)/ruff format $(SOURCES)
+
+format-check: $(INSTALLED)
+	$(BIN)/ruff format --check $(SOURCES)
+
+lint: $(INSTALLED) ## ruff
+	$(BIN)/ruff check $(SOURCES)
+
+types: $(INSTALLED) ## mypy, strict
+	$(BIN)/mypy
+
+imports: $(INSTALLED) ## import-linter: the stages do not know each other
+	$(BIN)/lint-imports
+
+wheel-check: $(INSTALLED) ## build the wheel, install it in a clean venv, index from elsewhere
+	PYTHON=$(abspath $(BIN))/python bash scripts/check_wheel.sh
+
+bench: weights ## cache benchmarks; writes benchmarks/results/
+	$(BIN)/python -m benchmarks.cache
+
+bench-kill: weights ## kill an extract at 50 random moments
+	$(BIN)/python -m benchmarks.kill
+
+bench-extract: weights ## CPU and memory of an extract against its parts
+	$(BIN)/python -m benchmarks.extract
+
+clean: ## remove caches and built files
+	rm -rf dist build .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
+	find $(SOURCES) -name __pycache__ -type d -prune -exec rm -rf {} +
+
+clean-venv: ## remove .venv
+	rm -rf $(VENV)
