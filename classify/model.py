@@ -1,0 +1,148 @@
+"""What a run has learnt: one estimator, or one a modality and how their verdicts are joined."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from avfd.errors import InputError
+from classify import estimators
+from classify.estimators.base import Estimator, EstimatorOptions, Validation
+from classify.features import Samples
+from classify.fusion import Fusion
+from classify.windows import Scores, Windows, cut, joined
+
+MODEL_FILE = "model.json"
+
+
+@dataclass(frozen=True)
+class MemberOptions:
+    """One estimator of a model: its registered name and the modalities it sees."""
+
+    model: str
+    modalities: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class ModelOptions:
+    """What a model is made of.
+
+    Attributes:
+        members: name → estimator; with one member there is no decision fusion.
+        rule: of decision fusion.
+        estimator: what every member is told.
+        windows: how clips are cut.
+    """
+
+    members: Mapping[str, MemberOptions]
+    rule: str = "mean"
+    estimator: EstimatorOptions = field(default_factory=EstimatorOptions)
+    windows: Windows = field(default_factory=Windows)
+
+    @property
+    def needs_validation(self) -> bool:
+        """Whether fitting can make use of a validation side."""
+        stops = any(estimators.kind_of(m.model).stops_early for m in self.members.values())
+        return stops or self.stacks
+
+    @property
+    def stacks(self) -> bool:
+        return len(self.members) > 1 and self.rule == "stack"
+
+
+class Model:
+    """Fits and scores clips; see `ModelOptions`."""
+
+    def __init__(self, options: ModelOptions) -> None:
+        self.options = options
+        self.members_: dict[str, Estimator] = {}
+        self.fusion_ = Fusion(options.rule, options.estimator.classes)
+
+    def fit(self, training: Samples, validation: Samples | None) -> Model:
+        """Learn from labelled samples; `validation` as `needs_validation` says."""
+        for name, member in self.options.members.items():
+            estimator = estimators.build(member.model, self.options.estimator)
+            seen = self._cut(training.only(member.modalities))
+            held = None
+            if validation is not None and estimator.stops_early:
+                apart = self._cut(validation.only(member.modalities))
+                held = Validation(apart.features, apart.y)
+            estimator.fit(seen.features, seen.y, groups=seen.groups, validation=held)
+            self.members_[name] = estimator
+        if self.options.stacks:
+            self._fit_fusion(validation)
+        return self
+
+    def _fit_fusion(self, validation: Samples | None) -> None:
+        if validation is None or not len(validation):
+            raise InputError(
+                "stacking needs validation clips, and this protocol has none",
+                where="--rule stack",
+                next_step="take --rule mean, or a protocol with a validation side",
+            )
+        scores = {name: s.probabilities for name, s in self._by_member(validation).items()}
+        self.fusion_.fit(scores, validation.y)
+
+    def _cut(self, samples: Samples) -> Samples:
+        if self.options.windows.window_seconds is None:
+            return samples
+        return cut(samples, self.options.windows).samples
+
+    def score(self, samples: Samples) -> Scores:
+        """The verdict on each sample, and on each second of it where clips are cut."""
+        by_member = self._by_member(samples)
+        if len(by_member) == 1:
+            return next(iter(by_member.values()))
+        fused = self.fusion_.combine({n: s.probabilities for n, s in by_member.items()})
+        if self.options.windows.window_seconds is None:
+            return Scores(fused)
+        seconds = {n: s.seconds or [] for n, s in by_member.items()}
+        return Scores(
+            fused,
+            [
+                self.fusion_.combine({n: s[i] for n, s in seconds.items()})
+                for i in range(len(samples))
+            ],
+        )
+
+    def _by_member(self, samples: Samples) -> dict[str, Scores]:
+        return {
+            name: self._score_member(self.members_[name], samples.only(member.modalities))
+            for name, member in self.options.members.items()
+        }
+
+    def _score_member(self, estimator: Estimator, samples: Samples) -> Scores:
+        if self.options.windows.window_seconds is None:
+            return Scores(estimator.predict_proba(samples.features))
+        windows = cut(samples, self.options.windows)
+        p = estimator.predict_proba(windows.samples.features)
+        return joined(p, windows, self.options.windows.aggregate)
+
+    def save(self, folder: Path) -> None:
+        """Write every member and the fusion below a folder; no pickle."""
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / MODEL_FILE).write_text(json.dumps(asdict(self.options), indent=2))
+        for name, estimator in self.members_.items():
+            estimator.save(folder / name)
+        self.fusion_.save(folder)
+
+    @classmethod
+    def load(cls, folder: Path) -> Model:
+        """What `save` wrote; runs no stored code."""
+        facts = json.loads((folder / MODEL_FILE).read_text())
+        members = {
+            name: MemberOptions(m["model"], tuple(m["modalities"]))
+            for name, m in facts["members"].items()
+        }
+        options = ModelOptions(
+            members,
+            facts["rule"],
+            EstimatorOptions(**facts["estimator"]),
+            Windows(**facts["windows"]),
+        )
+        model = cls(options)
+        model.members_ = {name: estimators.load(folder / name) for name in members}
+        model.fusion_ = Fusion.load(folder)
+        return model
