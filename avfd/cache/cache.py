@@ -1,0 +1,168 @@
+"""The cache of one data set: what every command uses, and nothing else writes there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import icechunk
+import zarr
+
+from avfd.cache.gc import collect, user_tags
+from avfd.cache.index import update_clips
+from avfd.cache.layout import column_group, column_names, create_column
+from avfd.cache.reader import Reader
+from avfd.cache.records import (
+    BadChunk,
+    ClipResult,
+    Entry,
+    GcReport,
+    IndexChange,
+    WriteReport,
+)
+from avfd.cache.store import Store, open_store, store_errors
+from avfd.cache.verify import find_bad_chunks, repair_chunks
+from avfd.cache.writer import reset_entries, write_columns
+from avfd.errors import FingerprintError, InputError, MissingError
+from avfd.specs import BackboneSpec
+
+
+class Cache:
+    """Rows of seconds and columns of backbones, one Icechunk repository a data set.
+
+    Make it with `open`. Every method that changes something is one commit: all of it or nothing.
+    """
+
+    def __init__(self, store: Store, dataset: str) -> None:
+        self._store = store
+        self.dataset = dataset
+
+    @classmethod
+    def open(cls, url: str, *, dataset: str, lock_path: Path, create: bool = False) -> Cache:
+        """Open a data set's cache.
+
+        Args:
+            url: a folder, or s3://BUCKET/PREFIX (credentials, region and endpoint from AWS_*).
+            dataset: the data set's name.
+            lock_path: lock file that all writers of this cache on this machine share.
+            create: make an empty cache where there is none.
+
+        Raises:
+            MissingError: there is none and `create` is False.
+            CacheError: the format or its version is unknown.
+            StoreError: the store cannot be reached.
+        """
+        return cls(open_store(url, lock_path, create=create), dataset)
+
+    def update_clips(
+        self, entries: Sequence[Entry], sha256_of: Callable[[str], str] | None = None
+    ) -> IndexChange:
+        """Bring the clip arrays up to date with an index.
+
+        A clip whose bytes or mtime differ has changed, unless its media's sha256 is the one noted
+        at extract (asked through `sha256_of(key)`): then only the time is updated. Rows of an
+        entry never change.
+        """
+        return update_clips(self._store, entries, sha256_of)
+
+    def snapshot(self, snapshot_id: str | None = None) -> Reader:
+        """A reader of one commit, the last one by default."""
+        return Reader(self._store, snapshot_id)
+
+    def ensure_column(
+        self, column: str, spec: BackboneSpec, fingerprint: str, facts: Mapping[str, object]
+    ) -> None:
+        """Make the column where it is not there.
+
+        Args:
+            facts: JSON values to keep beside it, library versions for example.
+
+        Raises:
+            FingerprintError: it is there and another backbone wrote it.
+        """
+        attributes = {
+            **facts,
+            "fingerprint": fingerprint,
+            "licence": spec.licence,
+            "source": spec.source,
+        }
+
+        def body(root: zarr.Group) -> None:
+            if column not in column_names(root):
+                create_column(root, column, spec, attributes)
+            elif (found := root[column].attrs["fingerprint"]) != fingerprint:
+                raise FingerprintError(
+                    "the column was written with other settings or weights",
+                    where=column,
+                    found=found,
+                    accepted=fingerprint,
+                    next_step="extract into another column with --as NAME",
+                )
+
+        self._store.change(f"column {column}", body)
+
+    def write(self, results: Mapping[str, Sequence[ClipResult]]) -> WriteReport:
+        """Store finished clips of any columns in one commit.
+
+        Results of clips that are done already, or whose entry was retired since, are dropped and
+        counted. A clip that failed or was absent may be written again.
+
+        Args:
+            results: column → results, in any order.
+        """
+        names = ", ".join(results)
+        counts, snapshot_id = self._store.change(
+            f"write {names}", lambda root: write_columns(root, results)
+        )
+        return WriteReport(counts.written, counts.skipped, snapshot_id)
+
+    def reset(self, column: str, keys: Sequence[str]) -> int:
+        """Set clips back to pending; returns how many were not."""
+        entries = self.snapshot().entries(keys)
+        return self._store.change(
+            f"reset {column}", lambda root: reset_entries(column_group(root, column), entries)
+        )[0]
+
+    def tag(self, name: str, snapshot_id: str) -> None:
+        """Name a snapshot, which garbage collection then spares."""
+        with store_errors(self._store.url):
+            if name in self._store.repository.list_tags():
+                raise InputError("the tag exists", where=name, accepted="a name not used yet")
+            try:
+                self._store.repository.create_tag(name, snapshot_id)
+            except icechunk.IcechunkError as error:
+                raise InputError(
+                    "the snapshot cannot be tagged",
+                    where=name,
+                    found=snapshot_id,
+                    accepted="a snapshot that exists and a name never used before",
+                ) from error
+
+    def untag(self, name: str) -> None:
+        """Forget a tag; its name cannot be used again."""
+        with store_errors(self._store.url):
+            if name not in self._store.repository.list_tags():
+                raise MissingError("no such tag", where=name, accepted=sorted(self.tags()))
+            self._store.repository.delete_tag(name)
+
+    def tags(self) -> dict[str, str]:
+        """Tag → snapshot id."""
+        repository = self._store.repository
+        with store_errors(self._store.url):
+            return {name: repository.lookup_tag(name) for name in user_tags(repository)}
+
+    def verify(self, repair: bool = False) -> list[BadChunk]:
+        """Read every chunk of the last commit; returns those that are missing or damaged.
+
+        Args:
+            repair: empty them and set the clips concerned to pending, so that an extract (or,
+                for the clip arrays, an index) brings them back.
+        """
+        bad = find_bad_chunks(self._store)
+        if bad and repair:
+            repair_chunks(self._store, bad)
+        return bad
+
+    def gc(self, dry_run: bool = False) -> GcReport:
+        """Delete what no tag, no open reader and not the last commit needs."""
+        return collect(self._store, dry_run=dry_run)
