@@ -52,7 +52,7 @@ def _original(source: Source, path: str, entry: Entry, by_name: Mapping[str, str
     """Key of a fake's original: in the same part, else anywhere; its bare name where it is gone."""
     if not entry.original:
         return None
-    beside = source.files.find(str(PurePosixPath(path).with_name(entry.original)))
+    beside = source.files.find(str(PurePosixPath(path).parent / entry.original))
     found = beside or by_name.get(entry.original)
     return source.key(found) if found else entry.original
 
@@ -123,7 +123,7 @@ def _beside(path: str, name: str) -> str:
     """A file named in a label file, which lies in the same folder."""
     if not suffix(name):
         raise InputError("not a file name", where=path, found=name)
-    return nfc(str(PurePosixPath(path).with_name(name)))
+    return nfc(str(PurePosixPath(path).parent / name))
 
 
 def _label(source: Source, path: str, word: object) -> str | None:

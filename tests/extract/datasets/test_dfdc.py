@@ -1,0 +1,77 @@
+"""DFDC: labels from metadata.json beside the clips, groups by original, plain part numbers."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from avfd.clips import grouped
+from avfd.errors import InputError
+from extract.datasets.base import MISSING, UNLISTED
+
+PART_5 = "dfdc_train_part_05/dfdc_train_part_5"
+
+
+def test_labels_and_parts(read, trees):
+    clips = read("dfdc", trees.DFDC).clips
+    assert {key: (clip.label, clip.extra["part"]) for key, clip in clips.items()} == {
+        f"{PART_5}/real.mp4": ("real", "5"),
+        f"{PART_5}/fake.mp4": ("fake", "5"),
+        f"{PART_5}/other.mp4": ("fake", "5"),
+        f"{PART_5}/orphan.mp4": ("fake", "5"),
+        f"{PART_5}/unlisted.mp4": (None, "5"),
+        "dfdc_train_part_45/elsewhere.mp4": ("real", "45"),
+        "dfdc_train_part_45/lost.mp4": ("fake", "45"),
+        "train_sample_videos/sample.mp4": ("real", "sample"),
+        "test_videos/secret.mp4": (None, "sample-test"),
+    }
+
+
+@pytest.mark.parametrize("folder", ["dfdc_train_part_07", "dfdc_train_part_7", "DFDC_train_part_7"])
+def test_padded_and_plain_part_numbers_are_the_same(read, trees, folder):
+    tree = {f"{folder}/metadata.json": json.dumps({}), **trees.media(f"{folder}/a.mp4")}
+    assert read("dfdc", tree).clips[f"{folder}/a.mp4"].extra == {"part": "7"}
+
+
+def test_a_fake_is_grouped_with_its_original_wherever_that_is(read, trees):
+    clips = read("dfdc", trees.DFDC).clips
+    group = {c.key.removeprefix("d/"): c.group for c in grouped(list(clips.values()))}
+    same = [f"{PART_5}/real.mp4", f"{PART_5}/fake.mp4", f"{PART_5}/other.mp4"]
+    assert len({group[key] for key in same}) == 1
+    assert group[f"{PART_5}/orphan.mp4"] == group["dfdc_train_part_45/elsewhere.mp4"]
+    assert len(set(group.values())) == len(clips) - 3
+    assert clips["dfdc_train_part_45/lost.mp4"].source == "nowhere.mp4"
+
+
+def test_listed_but_missing_and_unlisted_files_are_counted(read, trees):
+    notes = read("dfdc", trees.DFDC).notes
+    assert notes.counts == {MISSING: 1, UNLISTED: 2}
+    assert f"1 {MISSING} ({PART_5}/gone.mp4)" in notes.lines()
+
+
+def test_label_lists_of_the_public_test_sets(read, trees):
+    tree = {
+        "validation/labels.csv": "filename,label\na.mp4,1\n",
+        "test/metadata.json": json.dumps({"b.mp4": {"is_fake": 0}}),
+        **trees.media("validation/a.mp4", "test/b.mp4"),
+    }
+    clips = read("dfdc", tree).clips
+    assert clips["validation/a.mp4"].label == "fake"
+    assert clips["test/b.mp4"].label == "real"
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ('["a.mp4"]', "not a DFDC label file"),
+        ('{"a.mp4": {"label": "MAYBE"}}', r"not a DFDC label.*MAYBE"),
+        ('{"a.mp4": "FAKE"}', "not a DFDC label"),
+        ("{", "not JSON"),
+        ('{"../a.mp4": {"label": "FAKE"}}', "stay below"),
+    ],
+)
+def test_broken_label_files_are_named(read, trees, content, message):
+    tree = {"p/metadata.json": content, **trees.media("p/a.mp4")}
+    with pytest.raises(InputError, match=message):
+        read("dfdc", tree)

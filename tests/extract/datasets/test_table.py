@@ -1,0 +1,127 @@
+"""Any CSV: label words are mapped one by one, columns are found by name, mistakes name the line."""
+
+from __future__ import annotations
+
+import unicodedata
+
+import pytest
+
+from avfd.errors import InputError
+from extract.datasets.base import MISSING
+
+
+def _table(tmp_path, text: str) -> str:
+    path = tmp_path / "t.csv"
+    path.write_text(text, encoding="utf-8")
+    return str(path)
+
+
+def test_labels_subjects_and_parts_of_one_film(read, trees, tmp_path):
+    found = read("table", trees.TABLE, table=str(tmp_path / "root" / "list.csv"))
+    assert {key: (clip.label, clip.subject) for key, clip in found.clips.items()} == {
+        "clips/a b#1.mp4": ("real", "anna"),
+        "clips/film.mp4@0.000-2.500": ("fake", "ben"),
+        "clips/film.mp4@2.500-5.000": ("real", "ben"),
+        "clips/u.mp4": (None, None),
+    }
+    part = found.clips["clips/film.mp4@2.500-5.000"]
+    assert (part.start_seconds, part.end_seconds) == (2.5, 5.0)
+    assert found.clips["clips/film.mp4@0.000-2.500"].method == "wav2lip"
+
+
+def test_missing_and_unnamed_files_are_counted(read, trees, tmp_path):
+    notes = read("table", trees.TABLE, table=str(tmp_path / "root" / "list.csv")).notes
+    assert notes.counts == {MISSING: 1, "media files that no row names: not indexed": 1}
+    assert "1 listed but missing (clips/gone.mp4)" in notes.lines()
+
+
+def test_a_column_called_source_joins_nothing(read, trees, tmp_path):
+    clips = read("table", trees.TABLE, table=str(tmp_path / "root" / "list.csv")).clips
+    clip = clips["clips/a b#1.mp4"]
+    assert clip.source is None
+    assert clip.extra == {"source": "web"}
+
+
+@pytest.mark.parametrize(
+    ("word", "label"),
+    [
+        *[(word, "real") for word in ("real", "0", "False", "genuine")],
+        *[(word, "fake") for word in ("FAKE", "1", "true", " Spoof ")],
+        *[(word, None) for word in ("", "unknown", "unlabelled")],
+    ],
+)
+def test_label_words(read, trees, tmp_path, word, label):
+    table = _table(tmp_path, f"path,label\na.mp4,{word}\n")
+    assert read("table", trees.media("a.mp4"), table=table).clips["a.mp4"].label == label
+
+
+def test_another_label_word_is_refused_with_its_line(read, trees, tmp_path):
+    table = _table(tmp_path, "path,label\na.mp4,real\na.mp4,maybe\n")
+    with pytest.raises(InputError, match=r"t\.csv:3: .*maybe.*accepted: real, 0"):
+        read("table", trees.media("a.mp4"), table=table)
+
+
+def test_named_columns_are_taken_and_a_wrong_name_lists_the_header(read, trees, tmp_path):
+    table = _table(tmp_path, "file;truth;who\na.mp4;fake;anna\n")
+    columns = {"path_column": "file", "label_column": "truth", "subject_column": "who"}
+    clip = read("table", trees.media("a.mp4"), table=table, **columns).clips["a.mp4"]
+    assert (clip.label, clip.subject) == ("fake", "anna")
+    with pytest.raises(InputError, match=r"no such label column.*truthy.*'truth'"):
+        read("table", {}, table=table, **{**columns, "label_column": "truthy"})
+
+
+def test_one_clip_on_two_lines_is_refused_with_both(read, trees, tmp_path):
+    table = _table(tmp_path, "path,label\na.mp4,real\na.mp4,fake\n")
+    with pytest.raises(InputError, match=r"t\.csv:2.*t\.csv:3"):
+        read("table", trees.media("a.mp4"), table=table)
+
+
+def test_a_path_out_of_the_root_is_refused(read, trees, tmp_path):
+    table = _table(tmp_path, "path,label\n../a.mp4,real\n")
+    with pytest.raises(InputError, match="stay below"):
+        read("table", trees.media("a.mp4"), table=table)
+
+
+def test_an_absolute_path_below_the_root_is_taken(read, trees, tmp_path):
+    table = _table(tmp_path, f"path,label\n{tmp_path / 'root' / 'a.mp4'},real\n")
+    assert list(read("table", trees.media("a.mp4"), table=table).clips) == ["a.mp4"]
+
+
+def test_either_unicode_form_finds_the_file(read, trees, tmp_path):
+    on_disk, listed = (unicodedata.normalize(form, "Zoë.mp4") for form in ("NFD", "NFC"))
+    table = _table(tmp_path, f"path,label\n{listed},real\n")
+    assert read("table", trees.media(on_disk), table=table).clips[listed].video_path == on_disk
+
+
+def test_sound_in_a_file_of_its_own(read, trees, tmp_path):
+    table = _table(tmp_path, "path,label,audio_path,audio_offset_seconds\na.avi,fake,a.wav,-0.5\n")
+    clip = read("table", trees.media("a.avi", "a.wav"), table=table).clips["a.avi"]
+    assert (clip.video_path, clip.audio_path) == ("a.avi", "a.wav")
+    assert clip.audio_offset_seconds == -0.5
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("file,label\na.mp4,real\n", "which column holds the paths"),
+        ("path,label,start\na.mp4,real,soon\n", "not a number"),
+        ("path,label\n,real\n", "the path is empty"),
+    ],
+)
+def test_other_mistakes(read, trees, tmp_path, text, message):
+    with pytest.raises(InputError, match=message):
+        read("table", trees.media("a.mp4"), table=_table(tmp_path, text))
+
+
+def test_the_real_clip_list(testdata):
+    from avfd.manifest import load
+    from extract.datasets import base
+
+    options = {"table": str(testdata / "clips.csv")}
+    notes = base.Notes()
+    source = base.Source("real", testdata / "clips", load("table"), options=options)
+    clips = list(base.get("table")(source, notes))
+    assert len(clips) == 81
+    assert MISSING not in notes.counts
+    labels = [clip.label for clip in clips]
+    assert (labels.count("real"), labels.count("fake"), labels.count(None)) == (38, 42, 1)
