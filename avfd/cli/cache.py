@@ -1,0 +1,170 @@
+"""`avfd cache`: look at, verify, clean and export what was extracted."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from avfd.cli.options import DatasetOption, HomeOption, JsonOption
+from avfd.cli.output import emit_json, say, size, table
+from avfd.home import Home
+from avfd.specs import STATUS_NAMES
+
+if TYPE_CHECKING:
+    from avfd.cache import Cache, GcReport, Reader
+
+app = typer.Typer(
+    help="Look at, verify, clean and export what was extracted.", no_args_is_help=True
+)
+
+
+def open_cache(home: Home, dataset: str | None) -> tuple[str, Cache]:
+    """The data set's name, settled, and its cache."""
+    from avfd.cache import Cache
+
+    name = home.one_dataset(dataset)
+    return name, Cache.open(home.cache_url(name), dataset=name, lock_path=home.lock_path(name))
+
+
+@app.command("ls")
+def ls(dataset: DatasetOption = None, home: HomeOption = None, json: JsonOption = False) -> None:
+    """List the columns of one data set, or of all: clips by status."""
+    place = Home.at(home)
+    names = [place.one_dataset(dataset)] if dataset else place.datasets()
+    if not names:
+        place.one_dataset(None)
+    rows = [row for name in names for row in _columns(name, open_cache(place, name)[1].snapshot())]
+    if json:
+        emit_json(rows)
+        return
+    for name in sorted(set(names) - {row["dataset"] for row in rows}):
+        say(f"{name}: no column yet; run `avfd extract --dataset {name} --backbone NAME`")
+    fields = ["dataset", "column", "rate", "shape", "dtype", *STATUS_NAMES.values()]
+    table(fields, [[row[field] for field in fields] for row in rows])
+
+
+def _columns(dataset: str, reader: Reader) -> list[dict[str, Any]]:
+    return [_column(dataset, reader, name) for name in reader.columns]
+
+
+def _column(dataset: str, reader: Reader, name: str) -> dict[str, Any]:
+    column = reader.column(name)
+    counts = Counter(column.statuses(reader.keys).tolist())
+    return {
+        "dataset": dataset,
+        "column": name,
+        "rate": "clip" if column.clip_level else column.rate_hz,
+        "shape": "×".join(map(str, column.shape)) or "1",
+        "dtype": str(column.dtype),
+        "fingerprint": column.fingerprint,
+        **{word: counts[status] for status, word in STATUS_NAMES.items()},
+    }
+
+
+@app.command("show")
+def show(
+    column: Annotated[str, typer.Argument(help="Column to look at.")],
+    dataset: DatasetOption = None,
+    home: HomeOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Show one column: its facts, and the reason of every clip that has no data."""
+    name, cache = open_cache(Home.at(home), dataset)
+    reader = cache.snapshot()
+    facts = {**_column(name, reader, column), "facts": reader.column(column).spec_facts}
+    facts["snapshot"] = reader.snapshot_id
+    facts["reasons"] = _reasons(reader, column)
+    if json:
+        emit_json(facts)
+        return
+    flat = {**facts, **facts.pop("facts")}
+    reasons = flat.pop("reasons")
+    table(["what", "value"], [(k, v) for k, v in flat.items() if k not in ("facts", "reasons")])
+    table(["clip", "status", "reason"], [tuple(r.values()) for r in reasons])
+
+
+def _reasons(reader: Reader, name: str) -> list[dict[str, str]]:
+    column = reader.column(name)
+    rows = zip(reader.keys, column.statuses(reader.keys), column.reasons(reader.keys), strict=True)
+    return [
+        {"clip": key, "status": STATUS_NAMES[int(status)], "reason": reason}
+        for key, status, reason in rows
+        if reason
+    ]
+
+
+@app.command("verify")
+def verify(
+    dataset: DatasetOption = None,
+    repair: Annotated[
+        bool, typer.Option("--repair", help="Set the clips of bad chunks pending again.")
+    ] = False,
+    home: HomeOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Read every chunk and name the clips of each that is missing or damaged."""
+    name, cache = open_cache(Home.at(home), dataset)
+    bad = cache.verify(repair=repair)
+    if json:
+        emit_json({"dataset": name, "repaired": repair, "bad": bad})
+    else:
+        table(
+            ["array", "chunk", "clips"], [(b.path, b.chunk, ", ".join(b.keys)) for b in bad]
+        ) if bad else say(f"{name}: every chunk is sound")
+    if bad and not repair:
+        say("run `avfd cache verify --repair`, then extract again")
+        raise typer.Exit(2)
+
+
+@app.command("gc")
+def gc(
+    dataset: DatasetOption = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what would go and what tags hold.")
+    ] = False,
+    home: HomeOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Delete what no run, no open reader and not the last commit needs."""
+    _, cache = open_cache(Home.at(home), dataset)
+    report = cache.gc(dry_run=dry_run)
+    emit_json(report) if json else _tell_gc(report)
+
+
+def _tell_gc(report: GcReport) -> None:
+    freed = "an unknown amount" if report.bytes_freed is None else size(report.bytes_freed)
+    verb = "would be freed" if report.dry_run else "freed"
+    say(
+        f"{freed} {verb}: {report.snapshots_expired} old snapshots, "
+        f"{report.retired_clips} retired clips"
+    )
+    if report.tags:
+        held = [(tag, None if b is None else size(b)) for tag, b in report.tags.items()]
+        table(["tag", "bytes that only it holds"], held)
+
+
+@app.command("export")
+def export(
+    out: Annotated[Path, typer.Option("--out", metavar="PATH", help="New file or folder.")],
+    format: Annotated[str, typer.Option("--format", help="zarr, h5 or parquet.")] = "zarr",
+    backbone: Annotated[
+        list[str] | None, typer.Option("--backbone", help="A column; repeat it [all].")
+    ] = None,
+    dataset: DatasetOption = None,
+    home: HomeOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Write columns as plain Zarr, HDF5 or Parquet, readable without avfd."""
+    from avfd.cache import export as write
+
+    _, cache = open_cache(Home.at(home), dataset)
+    reader = cache.snapshot()
+    columns = backbone or reader.columns
+    write(reader, columns, format, out)
+    if json:
+        emit_json({"out": out, "format": format, "columns": columns})
+    else:
+        say(f"wrote {', '.join(columns)} to {out}")

@@ -1,0 +1,143 @@
+"""`avfd index` and `avfd extract`: media → clip table → cache."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from avfd.cli.options import DatasetOption, HomeOption, JsonOption, VerboseOption
+from avfd.cli.output import emit_json, progress, say, set_up_logging, table
+from avfd.home import Home
+
+if TYPE_CHECKING:
+    from extract.index import IndexReport
+    from extract.run import ExtractReport
+
+SHOWN_FAILURES = 20
+
+
+def index(
+    dataset: Annotated[str, typer.Argument(help="Name of the data set: a layout or your own.")],
+    root: Annotated[str, typer.Option("--root", metavar="DIR", help="Folder of its media.")],
+    layout: Annotated[
+        str | None,
+        typer.Option(
+            "--layout", help="How the folder is laid out [DATASET if known, else folder]."
+        ),
+    ] = None,
+    csv: Annotated[
+        str | None, typer.Option("--table", metavar="CSV", help="Take clips from a CSV instead.")
+    ] = None,
+    path_column: Annotated[
+        str | None, typer.Option(help="CSV column of paths below --root [path].")
+    ] = None,
+    label_column: Annotated[str | None, typer.Option(help="CSV column of labels.")] = None,
+    subject_column: Annotated[str | None, typer.Option(help="CSV column of people.")] = None,
+    audio_root: Annotated[
+        str | None, typer.Option(metavar="DIR", help="Where the sound lies, if apart (FF++).")
+    ] = None,
+    protocol: Annotated[
+        str | None, typer.Option(help="Protocol that fit takes if none is named.")
+    ] = None,
+    workers: Annotated[int | None, typer.Option(help="Processes [cores].")] = None,
+    home: HomeOption = None,
+    json: JsonOption = False,
+    verbose: VerboseOption = False,
+) -> None:
+    """Find the clips of a data set, scan their media and write the clip table."""
+    from extract.index import index_dataset
+
+    set_up_logging(verbose)
+    with progress("indexing") as update:
+        report = index_dataset(
+            Home.at(home),
+            dataset,
+            root,
+            layout=layout,
+            table=csv,
+            path_column=path_column,
+            label_column=label_column,
+            subject_column=subject_column,
+            audio_root=audio_root,
+            protocol=protocol,
+            workers=workers,
+            progress=update,
+        )
+    if json:
+        emit_json(report)
+        return
+    _tell_index(report)
+
+
+def _tell_index(report: IndexReport) -> None:
+    for note in report.notes:
+        say(f"note: {note}")
+    for key, why in list(report.problems.items())[:SHOWN_FAILURES]:
+        say(f"cannot be read: {key}: {why}")
+    say(
+        f"{report.clips} clips in {report.groups} groups, {report.hours:.2f} hours; "
+        f"{report.added} new, {report.changed} changed, {report.kept} as before, "
+        f"{report.unlisted} no longer found; layout {report.layout}, protocol {report.protocol}"
+    )
+    counts = {"label": report.labels, "method": report.methods, "emotion": report.emotions}
+    rows = [(kind, name, n) for kind, these in counts.items() for name, n in these.items()]
+    table(["kind", "name", "clips"], rows)
+
+
+def extract(
+    backbone: Annotated[
+        list[str],
+        typer.Option("--backbone", metavar="B", help="A column to fill; repeat it for several."),
+    ],
+    dataset: DatasetOption = None,
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    workers: Annotated[int | None, typer.Option(help="Processes [cores].")] = None,
+    limit: Annotated[int | None, typer.Option(help="Take at most so many clips now.")] = None,
+    retry_failed: Annotated[
+        bool, typer.Option("--retry-failed", help="Take clips that failed before, too.")
+    ] = False,
+    as_name: Annotated[
+        str | None, typer.Option("--as", metavar="NAME", help="Column name, if B's is taken.")
+    ] = None,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Exit with 3 if a clip stands as failed.")
+    ] = False,
+    home: HomeOption = None,
+    json: JsonOption = False,
+    verbose: VerboseOption = False,
+) -> None:
+    """Turn every pending clip into numbers, once; several backbones share one decode."""
+    from extract.run import extract_columns
+
+    set_up_logging(verbose)
+    with progress("extracting") as update:
+        report = extract_columns(
+            Home.at(home),
+            dataset,
+            backbone,
+            device=device,
+            workers=workers,
+            limit=limit,
+            retry_failed=retry_failed,
+            as_name=as_name,
+            progress=update,
+        )
+    emit_json(report) if json else _tell_extract(report)
+    if strict and report.failures:
+        raise typer.Exit(3)
+
+
+def _tell_extract(report: ExtractReport) -> None:
+    for failure in report.failures[:SHOWN_FAILURES]:
+        say(f"failed: {failure.key} [{failure.column}]: {failure.reason}")
+    if len(report.failures) > SHOWN_FAILURES:
+        say(f"… {len(report.failures)} failures in all: `avfd cache show COLUMN` lists them")
+    cpu = ", ".join(f"{part} {seconds:.1f} s" for part, seconds in report.cpu_seconds.items())
+    say(
+        f"{report.clips} clips, {report.media_seconds:.0f} s of media in "
+        f"{report.wall_seconds:.1f} s; CPU: {cpu or 'none'}"
+    )
+    columns = ["column", "done", "absent", "failed", "pending"]
+    rows = [(n, c.done, c.absent, c.failed, c.pending) for n, c in report.columns.items()]
+    table(columns, rows, title=f"{report.dataset}: clips")

@@ -1,0 +1,67 @@
+"""`avfd weights`, `avfd doctor`, `avfd demo`: what is here, what is missing, and a first run."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from avfd.cli.options import HomeOption, JsonOption
+from avfd.cli.output import emit_json, say, size, table
+from avfd.errors import MissingError
+from avfd.home import Home
+
+weights = typer.Typer(help="Model files: what is needed, where it is.", no_args_is_help=True)
+
+
+@weights.command("ls")
+def weights_ls(home: HomeOption = None, json: JsonOption = False) -> None:
+    """List every model file: licence, size, who needs it, where it was found."""
+    from extract.weights import TABLE
+
+    rows = [_weights_row(name, Home.at(home)) for name in TABLE]
+    if json:
+        emit_json(rows)
+        return
+    columns = ["name", "licence", "size", "needed by", "found", "source"]
+    table(columns, [[row[column] for column in columns] for row in rows])
+
+
+def _weights_row(name: str, home: Home) -> dict[str, Any]:
+    from extract import weights as files
+
+    facts = files.facts(name)
+    row = {
+        "name": name,
+        "licence": facts.licence,
+        "size": size(facts.size_bytes),
+        "sha256": list(facts.sha256),
+        "needed by": ", ".join(facts.needed_by),
+        "source": facts.source,
+    }
+    try:
+        found = files.find(name, home)
+    except MissingError:
+        return {**row, "found": None, "next": f"avfd weights pull {name}"}
+    return {**row, "found": str(found.path), "found_sha256": found.sha256}
+
+
+@weights.command("pull")
+def weights_pull(
+    name: Annotated[str, typer.Argument(help="Name in `avfd weights ls`.")],
+    home: HomeOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Fetch a model file; the only command that opens a connection."""
+    from extract.weights import pull
+
+    found = pull(name, Home.at(home))
+    emit_json(found) if json else say(f"{name}: {found.path} (sha256 {found.sha256})")
+
+
+def doctor() -> None:
+    """Placeholder until avfd.doctor lands."""
+
+
+def demo() -> None:
+    """Placeholder until avfd.demo lands."""
