@@ -147,7 +147,7 @@ class PictureLine:
         if self._rotation is None:
             self._rotation = upright_rotation(frame)
             _check_size(frame)
-        seconds = float(frame.duration * frame.time_base) if frame.duration else 0.0
+        seconds = float(frame.duration * (frame.time_base or 0)) if frame.duration else 0.0
         shown = max(start, self._window.start_seconds) + self._window.shift_seconds
         return VideoFrame(frame, shown, seconds or self._frame_seconds, self._rotation, self._crop)
 
@@ -162,8 +162,9 @@ def as_float(frame: av.AudioFrame) -> NDArray[np.float32]:
     elif raw.dtype.kind == "i":
         samples = (raw / float(1 << (8 * raw.itemsize - 1))).astype(np.float32)
     else:
-        samples = raw.astype(np.float32, copy=False)
-    return np.nan_to_num(samples, copy=False, nan=0.0, posinf=0.0, neginf=0.0)
+        samples = np.array(raw, np.float32)
+    samples[~np.isfinite(samples)] = 0.0
+    return samples
 
 
 def _check_size(frame: av.VideoFrame) -> None:
