@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -59,6 +59,11 @@ class TrackOptions:
     same_distance: float = 0.6
     same_ratio: float = 2.0
     search: SearchOptions = field(default_factory=SearchOptions)
+
+    def flat(self) -> dict[str, int | float]:
+        """Every constant by name, as it enters a spec's options and so the fingerprint."""
+        own = asdict(self)
+        return {**{f"search_{k}": v for k, v in own.pop("search").items()}, **own}
 
 
 @dataclass(frozen=True)
@@ -291,6 +296,9 @@ class _Joiner:
 def first_slot_from(seconds: float) -> int:
     """The first slot whose centre is not before a moment."""
     return max(0, math.ceil(seconds * TRACK_RATE_HZ - 0.5 - _CENTRE_TOLERANCE))
+
+
+_first_slot_from = first_slot_from
 
 
 def _is_same(face: Face, other: Face, options: TrackOptions) -> bool:
