@@ -111,8 +111,8 @@ def to_pcm16(samples: NDArray[np.float32]) -> NDArray[np.int16]:
 
     (Its own conversion turns +1.0 into -32,768, and resampled speech often touches +1.0.)
     """
-    scaled = samples * np.float32(32768)
-    return np.clip(scaled, -32768, 32767).astype(np.int16)
+    scaled: NDArray[np.float32] = np.clip(samples * np.float32(32768), -32768, 32767)
+    return scaled.astype(np.int16)
 
 
 @contextmanager

@@ -23,12 +23,12 @@ SLACK_SECONDS = 0.025
 """How much of a second may lack sound: codecs drop up to a frame (23 ms) at a file's ends."""
 
 
-def _cosines() -> NDArray[np.float32]:
+def _cosines() -> NDArray[np.float64]:
     """The first rows of the orthonormal cosine transform (DCT-II), [coefficients, bands]."""
     k, n = np.arange(COEFFICIENTS)[:, None], np.arange(BANDS.bands)[None]
     rows = np.cos(np.pi * k * (2 * n + 1) / (2 * BANDS.bands)) * np.sqrt(2 / BANDS.bands)
     rows[0] /= np.sqrt(2)
-    return rows.astype(np.float32)
+    return np.asarray(rows, dtype=np.float64)
 
 
 COSINES = _cosines()
@@ -40,7 +40,8 @@ def second_mfcc(samples: NDArray[np.float32]) -> NDArray[np.float32]:
     power = BANDS.power(np.pad(samples, half), HOP)
     level = 10 * np.log10(np.maximum(power, FLOOR))
     level = np.maximum(level, level.max() - RANGE_DB)
-    return np.einsum("km,mt->kt", COSINES, level)
+    coefficients = np.einsum("km,mt->kt", COSINES, level)  # BLAS may add in another order
+    return np.asarray(coefficients, dtype=np.float32)
 
 
 @register("mfcc")

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pytest
+
 from avfd.errors import MediaError
 from avfd.specs import AudioInput
 from extract.audio import JITTER_SECONDS, AudioTap, resampled_count

@@ -1,0 +1,70 @@
+"""How the registry gets full: shipped modules, entry points, the environment."""
+
+from __future__ import annotations
+
+from importlib.metadata import EntryPoint
+
+import pytest
+
+from avfd.errors import MissingError
+from extract import backbones
+from extract.backbones import base
+
+PLUGIN = """
+from avfd.specs import AudioInput, BackboneSpec
+from extract.backbones.base import Backbone, register
+
+@register({name!r})
+class Plugin(Backbone):
+    spec = BackboneSpec({name!r}, 1, "audio", "a test", 1, (1,), audio=AudioInput(16_000))
+"""
+
+
+@pytest.fixture
+def plugin(tmp_path, monkeypatch):
+    """Writes an importable plugin module; the registry is as before afterwards."""
+    monkeypatch.setattr(base, "_REGISTRY", dict(base._REGISTRY))
+    monkeypatch.syspath_prepend(tmp_path)
+
+    def write(module: str, name: str) -> None:
+        (tmp_path / f"{module}.py").write_text(PLUGIN.format(name=name))
+
+    return write
+
+
+def test_the_environment_names_modules(plugin, monkeypatch):
+    plugin("avfd_test_plugin_one", "test-one")
+    plugin("avfd_test_plugin_two", "test-two")
+    modules = "avfd_test_plugin_one, avfd_test_plugin_two,"
+    monkeypatch.setenv(backbones.MODULES_VARIABLE, modules)
+    backbones.load_all()
+    backbones.load_all()
+    assert {"test-one", "test-two"} <= set(backbones.names())
+    assert backbones.build("test-two").spec.name == "test-two"
+
+
+def test_entry_points_name_modules(plugin, monkeypatch):
+    plugin("avfd_test_plugin_three", "test-three")
+    point = EntryPoint("three", "avfd_test_plugin_three", backbones.ENTRY_POINT_GROUP)
+    monkeypatch.setattr(backbones, "entry_points", lambda group: [point])
+    backbones.load_all()
+    assert "test-three" in backbones.names()
+
+
+def test_a_module_that_does_not_exist_is_named(monkeypatch):
+    monkeypatch.setenv(backbones.MODULES_VARIABLE, "avfd_no_such_module")
+    with pytest.raises(MissingError, match="avfd_no_such_module.*AVFD_BACKBONE_MODULES"):
+        backbones.load_all()
+
+
+def test_an_unknown_name_lists_the_known_ones():
+    backbones.load_all()
+    with pytest.raises(MissingError, match="no such backbone.*compare2016, .*waveform"):
+        backbones.build("opensmile")
+
+
+def test_a_name_can_be_taken_once(monkeypatch):
+    monkeypatch.setattr(base, "_REGISTRY", {})
+    base.register("twice")(base.Backbone)
+    with pytest.raises(KeyError, match="twice"):
+        base.register("twice")(base.Backbone)
