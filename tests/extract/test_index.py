@@ -1,0 +1,223 @@
+"""Index: reader → scans → groups → cache → table; again after files came, went or broke."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from avfd.cache import Cache
+from avfd.clips import Clip, read_table
+from avfd.errors import InputError, MissingError
+from avfd.home import Home
+from extract.index import index_dataset
+
+RATE_HZ = 8000
+Sound = Callable[..., Path]
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Home:
+    return Home(tmp_path / "home")
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    folder = tmp_path / "media"
+    folder.mkdir()
+    return folder
+
+
+@pytest.fixture
+def sound(root: Path, make_audio: Sound) -> Sound:
+    """`sound(path, seconds)`: a wav file below the root."""
+
+    def make(path: str, seconds: float = 1.0) -> Path:
+        file = root / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        samples = np.zeros((1, round(seconds * RATE_HZ)), dtype=np.float32)
+        return make_audio(file, samples, RATE_HZ)
+
+    return make
+
+
+def clips_of(home: Home, dataset: str) -> dict[str, Clip]:
+    table = read_table(home.clip_table(dataset))
+    return {clip.key.removeprefix(f"{dataset}/"): clip for clip in table}
+
+
+def rows_of(home: Home, dataset: str) -> dict[str, int]:
+    cache = Cache.open(
+        home.cache_url(dataset), dataset=dataset, lock_path=home.lock_path(dataset), create=False
+    )
+    reader = cache.snapshot()
+    return {key.removeprefix(f"{dataset}/"): reader.rows(key) for key in reader.keys}
+
+
+def index(home: Home, dataset: str, root: Path, **more):
+    return index_dataset(home, dataset, root, workers=1, **more)
+
+
+def test_table_cache_and_report_agree(home, root, sound):
+    sound("real/a.wav", 2.4)
+    sound("fake/a.wav", 1.6)
+    sound("other/c.wav", 0.3)
+    report = index(home, "mine", root)
+    assert (report.layout, report.clips, report.added, report.groups) == ("folder", 3, 3, 3)
+    assert report.labels == {"fake": 1, "real": 1, "unlabelled": 1}
+    clips = clips_of(home, "mine")
+    assert {key: round(clip.seconds, 3) for key, clip in clips.items()} == {
+        "fake/a.wav": 1.6, "other/c.wav": 0.3, "real/a.wav": 2.4
+    }  # fmt: skip
+    assert rows_of(home, "mine") == {"fake/a.wav": 2, "other/c.wav": 1, "real/a.wav": 2}
+    assert all(clip.has_audio and not clip.has_video for clip in clips.values())
+    assert clips["real/a.wav"].bytes == (root / "real/a.wav").stat().st_size
+
+
+def test_the_home_remembers_the_call(home, root, sound):
+    sound("real/a.wav")
+    report = index(home, "mine", root)
+    facts = home.read_facts("mine")
+    assert (facts.layout, facts.root, facts.protocol) == ("folder", str(root), None)
+    assert facts.notes == report.notes
+    assert "every clip is its own group" in facts.notes[0]
+
+
+def test_again_keeps_what_is_unchanged_and_scans_only_the_rest(home, root, sound):
+    sound("real/a.wav")
+    sound("real/b.wav")
+    sound("real/c.wav")
+    index(home, "mine", root)
+    sound("real/b.wav", 3.0)
+    sound("real/d.wav")
+    (root / "real/c.wav").unlink()
+    scanned: list[int] = []
+    report = index(home, "mine", root, progress=lambda done, total, note: scanned.append(total))
+    assert (report.added, report.changed, report.kept, report.unlisted) == (1, 1, 1, 1)
+    assert scanned == [2, 2]
+    assert set(clips_of(home, "mine")) == {"real/a.wav", "real/b.wav", "real/d.wav"}
+    assert rows_of(home, "mine")["real/b.wav"] == 3
+    assert "real/c.wav" in rows_of(home, "mine")  # its disk may only be unmounted
+
+
+def test_an_unreadable_file_stays_in_the_table_with_its_problem(home, root, sound):
+    sound("real/a.wav")
+    (root / "real/text.mp4").write_text("not a film")
+    (root / "real/empty.mp4").touch()
+    report = index(home, "mine", root)
+    assert report.clips == 3
+    assert set(report.problems) == {"mine/real/text.mp4", "mine/real/empty.mp4"}
+    clip = clips_of(home, "mine")["real/text.mp4"]
+    assert clip.problem
+    assert (clip.seconds, clip.has_audio, clip.has_video) == (0.0, False, False)
+    assert rows_of(home, "mine")["real/text.mp4"] == 1
+
+
+def test_a_mended_file_loses_its_problem(home, root, sound):
+    (root / "a.wav").write_text("not sound")
+    assert index(home, "mine", root).problems
+    sound("a.wav")
+    assert not index(home, "mine", root).problems
+
+
+def test_parts_of_one_file_have_their_own_length(home, root, sound):
+    sound("film.wav", 10.0)
+    (root / "t.csv").write_text("path,label,start,end\nfilm.wav,real,2,4.5\nfilm.wav,fake,8,12\n")
+    index(home, "mine", root, table=root / "t.csv")
+    assert {key: clip.seconds for key, clip in clips_of(home, "mine").items()} == {
+        "film.wav@2.000-4.500": 2.5,
+        "film.wav@8.000-12.000": pytest.approx(2.0),
+    }
+
+
+def test_pictures_and_sound_in_two_files(home, root, sound, make_video):
+    make_video(root / "a.mp4", seconds=1.0, fps=10, size=(64, 48))
+    sound("a.wav", 2.0)
+    (root / "broken.wav").write_text("not sound")
+    (root / "t.csv").write_text(
+        "path,label,audio_path,method\na.mp4,real,a.wav,\n", encoding="utf-8"
+    )
+    index(home, "pair", root, table=root / "t.csv")
+    clip = clips_of(home, "pair")["a.mp4"]
+    assert (clip.has_video, clip.has_audio, clip.width, clip.height) == (True, True, 64, 48)
+    assert clip.seconds == pytest.approx(1.0)  # the film's length counts
+    assert clip.bytes == sum((root / name).stat().st_size for name in ("a.mp4", "a.wav"))
+    (root / "t.csv").write_text("path,label,audio_path\na.mp4,real,broken.wav\n")
+    report = index(home, "pair", root, table=root / "t.csv")
+    assert not report.problems  # the pictures are good; extract tells what the sound lacks
+    assert clips_of(home, "pair")["a.mp4"].has_audio
+
+
+def test_a_layouts_name_implies_it_and_its_default_protocol(home, root, sound):
+    sound("Actor_05/03-01-05-02-01-02-05.wav")
+    report = index(home, "ravdess", root)
+    assert (report.layout, report.protocol) == ("ravdess", "actors")
+    assert report.emotions == {"angry": 1}
+    other = index(home, "my-ravdess", root, layout="ravdess", protocol="hash")
+    assert (other.layout, other.protocol) == ("ravdess", "hash")
+    assert home.read_facts("my-ravdess").protocol == "hash"
+
+
+def test_unverified_points_are_told(home, root, sound):
+    sound("train_sample_videos/a.wav")
+    (root / "train_sample_videos/metadata.json").write_text(json.dumps({}))
+    notes = index(home, "dfdc", root).notes
+    assert any(line.startswith("unverified: the label files of the public") for line in notes)
+
+
+def test_an_empty_folder_says_what_the_layout_expects(home, root):
+    with pytest.raises(InputError, match=r"no clip of the layout 'ravdess'.*MM-CC-EE"):
+        index(home, "ravdess", root)
+    assert not home.clip_table("ravdess").exists()
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "message"),
+    [
+        ({"dataset": "../x"}, InputError, "not a name for a data set"),
+        ({"layout": "imagenet"}, MissingError, "no such layout.*dfdc"),
+        ({"protocol": "thesis"}, MissingError, "no such protocol.*hash"),
+        ({"audio_root": "."}, InputError, "does not lie apart"),
+        ({"label_column": "truth"}, InputError, "reads no table"),
+        ({"table": "gone.csv"}, InputError, "no such table"),
+        ({"root": "gone"}, InputError, "not a folder"),
+    ],
+)
+def test_mistakes_in_the_call(home, root, sound, call, error, message):
+    sound("real/a.wav")
+    with pytest.raises(error, match=message):
+        index(home, **{"dataset": "mine", "root": root, **call})
+
+
+def test_a_link_out_of_the_root_is_refused(home, root, sound, tmp_path):
+    sound("real/a.wav")
+    (tmp_path / "secret.wav").touch()
+    (root / "real" / "b.wav").symlink_to(tmp_path / "secret.wav")
+    with pytest.raises(InputError, match="a link leads out"):
+        index(home, "mine", root)
+
+
+def test_two_names_that_differ_in_unicode_form_only_are_refused(home, root, sound):
+    sound("real/Zo\u00eb.wav")
+    sound("real/Zoe\u0308.wav")
+    with pytest.raises(InputError, match=r"two files give one clip key.*Zo"):
+        index(home, "mine", root)
+
+
+def test_media_are_not_touched(home, root, sound):
+    file = sound("real/a.wav")
+    before = (file.read_bytes(), file.stat().st_mtime_ns)
+    index(home, "mine", root)
+    assert (file.read_bytes(), file.stat().st_mtime_ns) == before
+
+
+def test_the_real_clips(home, testdata):
+    report = index_dataset(
+        home, "real", testdata / "clips", table=testdata / "clips.csv", subject_column="subject"
+    )
+    assert (report.clips, report.added) == (81, 81)
+    assert report.labels == {"fake": 42, "real": 38, "unlabelled": 1}
+    assert report.problems == {}
