@@ -53,13 +53,13 @@ def test_entry_points_name_modules(plugin, monkeypatch):
 
 def test_a_module_that_does_not_exist_is_named(monkeypatch):
     monkeypatch.setenv(backbones.MODULES_VARIABLE, "avfd_no_such_module")
-    with pytest.raises(MissingError, match="avfd_no_such_module.*AVFD_BACKBONE_MODULES"):
+    with pytest.raises(MissingError, match=r"avfd_no_such_module.*AVFD_BACKBONE_MODULES"):
         backbones.load_all()
 
 
 def test_an_unknown_name_lists_the_known_ones():
     backbones.load_all()
-    with pytest.raises(MissingError, match="no such backbone.*compare2016, .*waveform"):
+    with pytest.raises(MissingError, match=r"no such backbone.*compare2016, .*waveform"):
         backbones.build("opensmile")
 
 
