@@ -140,52 +140,30 @@ def grouped(clips: Sequence[Clip]) -> list[Clip]:
 
     A clip with none of the three is its own group. A `source` names the key of another clip or a
     name that several clips share; either way equal names join.
-
-    A group is named after a person in it, else an original, else its only clip, so that a new
-    clip of a known person or original leaves the name, and with it a seeded split, as it was.
     """
-    sets = _Sets()
-    for clip in clips:
-        for name in _links(clip):
-            sets.join(f"clip {clip.key}", name)
-    names: dict[str, str] = {}
-    for name in sorted(name for clip in clips for name in _links(clip)):
-        # "person" sorts after "clip": the first person of a set replaces the originals before it.
-        known = names.setdefault(sets.root(name), name)
-        if known.startswith("clip") and name.startswith("person"):
-            names[sets.root(name)] = name
-    roots = [sets.root(f"clip {clip.key}") for clip in clips]
-    return [
-        replace(clip, group=names.get(root, root).removeprefix("clip "))
-        for clip, root in zip(clips, roots, strict=True)
-    ]
+    parent: dict[str, str] = {}
 
-
-def _links(clip: Clip) -> list[str]:
-    """What joins a clip to others; a source that is itself a clip of the table joins that clip."""
-    people = [f"person {name}" for name in (clip.subject, clip.donor) if name]
-    return [*people, f"clip {clip.source}"] if clip.source else people
-
-
-class _Sets:
-    """Disjoint sets of names."""
-
-    def __init__(self) -> None:
-        self._parent: dict[str, str] = {}
-
-    def root(self, name: str) -> str:
-        """The name that stands for the set; a name never seen is a set of its own."""
+    def find(name: str) -> str:
         root = name
-        while self._parent.setdefault(root, root) != root:
-            root = self._parent[root]
-        while self._parent[name] != root:
-            self._parent[name], name = root, self._parent[name]
+        while parent.setdefault(root, root) != root:
+            root = parent[root]
+        while parent[name] != root:
+            parent[name], name = root, parent[name]
         return root
 
-    def join(self, one: str, other: str) -> None:
-        """Make one set of the two that hold the names."""
-        a, b = self.root(one), self.root(other)
-        self._parent[max(a, b)] = min(a, b)
+    def links(clip: Clip) -> list[str]:
+        people = [f"person {p}" for p in (clip.subject, clip.donor) if p]
+        # A source that is itself a clip of the table joins that clip.
+        sources = [f"clip {clip.source}"] if clip.source else []
+        return [f"clip {clip.key}", *people, *sources]
+
+    for clip in clips:
+        first, *rest = links(clip)
+        for other in rest:
+            a, b = find(first), find(other)
+            if a != b:
+                parent[max(a, b)] = min(a, b)
+    return [replace(clip, group=find(f"clip {clip.key}").split(" ", 1)[1]) for clip in clips]
 
 
 _TUPLES = ("crop", "fake_segments")

@@ -117,19 +117,6 @@ def test_a_person_and_an_original_of_one_name_do_not_join():
     assert found["1"] != found["2"]
 
 
-@pytest.mark.parametrize(
-    ("before", "new"),
-    [
-        (Clip("d/m", subject="ann"), Clip("d/a", subject="ann")),
-        (Clip("d/m", source="d/real"), Clip("d/a", source="d/real")),
-        (Clip("d/m", source="d/real"), Clip("d/real")),
-        (Clip("d/m", subject="ann"), Clip("d/a", subject="zoe", donor="ann")),
-    ],
-)
-def test_a_new_clip_leaves_the_groups_name(before, new):
-    assert groups(before, new)[before.key] == groups(before)[before.key]
-
-
 FULL = Clip(
     key=f"d/{COMPOSED} #1.mp4@1.000-2.000",
     video_path=f"{DECOMPOSED} #1.mp4",
