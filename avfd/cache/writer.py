@@ -120,6 +120,8 @@ def _write_values(
         target = array(group, name)
         grow(target, length)
         if done:
+            # Looking for chunks that are all zero would take most of the time of a write.
+            target = target.with_config({"write_empty_chunks": True})
             write_rows(target, starts, starts + rows, [_rows_of(r, name, facts) for r in done])
 
 
@@ -144,10 +146,14 @@ def _check(result: ClipResult, facts: ColumnFacts, rows: int) -> None:
             found=f"status {result.status}",
             accepted="done with values, failed or absent",
         )
-    found = f"{result.values.dtype} {result.values.shape}"
-    wanted = f"{np.dtype(facts.dtype)} {facts.values_shape(rows)}"
-    if found != wanted:
-        raise InputError("values of another shape", where=result.key, found=found, accepted=wanted)
+    values, wanted = result.values, (np.dtype(facts.dtype), facts.values_shape(rows))
+    if (values.dtype, values.shape) != wanted:
+        raise InputError(
+            "values of another shape",
+            where=result.key,
+            found=f"{values.dtype} {values.shape}",
+            accepted=f"{wanted[0]} {wanted[1]}",
+        )
     valid = None if result.valid is None else result.valid.shape
     wanted_valid = None if facts.clip_level else (rows, facts.rate_hz)
     if valid != wanted_valid:
