@@ -74,7 +74,7 @@ class SoundLine:
         if first < last:
             self.items += 1
             at = start + first / rate_hz + self._window.shift_seconds
-            yield AudioChunk(samples[:, first:last], rate_hz, at)
+            yield AudioChunk(samples[:, first:last], rate_hz, max(0.0, at))
 
     def finish(self) -> Iterator[AudioChunk]:
         """Nothing is held back."""
@@ -122,14 +122,20 @@ class PictureLine:
             self._before = item
             return
         if start > self._window.start_seconds + 1e-6:
-            yield from self.finish()
+            yield from self._on_screen_at_start()
         self._before = None
         if not self.done:
             self.items += 1
             yield item
 
     def finish(self) -> Iterator[VideoFrame]:
-        """The last picture before the window, if it is still on screen when the window opens."""
+        """The file's last picture, if it is the one that is on screen when the window opens."""
+        before = self._before
+        if before and self.last_seconds + before.seconds > self._window.start_seconds:
+            yield from self._on_screen_at_start()
+
+    def _on_screen_at_start(self) -> Iterator[VideoFrame]:
+        """The last picture before the window."""
         before, self._before = self._before, None
         if before is not None:
             self.items += 1
