@@ -79,10 +79,16 @@ class Outcome(Generic[Item, Result]):
 
 @dataclass
 class _Try(Generic[Item]):
-    """An item on its way; `fault` says how its first try ended."""
+    """An item on its way.
+
+    Attributes:
+        again: whether this is the second try.
+        fault: how the first one ended; "" where that may have been another part's fault.
+    """
 
     item: Item
-    fault: str | None = None
+    again: bool = False
+    fault: str = ""
 
 
 class _Worker(Generic[Item]):
@@ -160,6 +166,17 @@ def _ending(status: int) -> str:
     with suppress(ValueError):
         return f"worker killed by {signal.Signals(-status).name}"
     return f"worker killed by signal {-status}"
+
+
+def _both(first: str, second: str) -> str:
+    """Why an item was given up, from its two faults.
+
+    >>> _both("a", "a"), _both("a", "b"), _both("", "b")
+    ('a (twice)', 'a, then b', 'b')
+    """
+    if first == second:
+        return f"{second} (twice)"
+    return f"{first}, then {second}" if first else second
 
 
 def core_count() -> int:
@@ -294,12 +311,13 @@ class Pool(Generic[Item, Result]):
         if worker.task is None:
             return []
         task = worker.task
-        if task.fault is None:
+        if not task.again:
             log.info("%s; trying once more alone: %r", fault, task.item)
-            self._suspects.extend(_Try(part, fault) for part in self._split(task.item))
+            parts = self._split(task.item)
+            first = fault if len(parts) == 1 else ""
+            self._suspects.extend(_Try(part, again=True, fault=first) for part in parts)
             return []
-        reason = f"{fault} (twice)" if fault == task.fault else f"{task.fault}, then {fault}"
-        return [Outcome(task.item, Crash(reason))]
+        return [Outcome(task.item, Crash(_both(task.fault, fault)))]
 
     def _dismiss(self, worker: _Worker[Item]) -> None:
         self._workers.remove(worker)

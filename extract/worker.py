@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from typing import Any
 
+from avfd.errors import AvfdError
+
 log = logging.getLogger(__name__)
 
 _PR_SET_PDEATHSIG = 1  # <sys/prctl.h>
@@ -91,12 +93,16 @@ def answer(connection: Connection, work: Callable[[Any], Any], item: object) -> 
 
 
 def describe(error: BaseException) -> str:
-    """An exception as one line.
+    """An exception as one line; what people are meant to read goes without its type.
 
     >>> describe(ValueError("bad"))
     'ValueError: bad'
+    >>> describe(AvfdError("no sound", where="a.mp4"))
+    'a.mp4: no sound'
     >>> describe(MemoryError())
     'MemoryError: out of memory'
     """
+    if isinstance(error, AvfdError):
+        return " ".join(str(error).split())
     text = str(error) or ("out of memory" if isinstance(error, MemoryError) else "no message")
     return f"{type(error).__name__}: {' '.join(text.split())}"

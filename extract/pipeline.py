@@ -1,0 +1,193 @@
+"""One clip through every backbone that is asked for: one decode, one face pass, a grid a column.
+
+This runs in a worker and writes nothing: what comes back is a `ClipReport` for the parent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from avfd.cache import ClipResult
+from avfd.clips import Clip
+from avfd.errors import AbsentError, AvfdError
+from avfd.specs import ABSENT, DONE, FAILED
+from extract.assembly import Assembly, Ending, costing
+from extract.audio import AudioTap
+from extract.backbones import build, load_all
+from extract.backbones.base import AudioBlock
+from extract.face_detector import Detector
+from extract.face_feed import FaceFeed
+from extract.faces import TrackOptions
+from extract.media import AudioChunk, decode, file_sha256
+from extract.scans import Roots, with_stat
+from extract.stopwatch import Part, Stopwatch
+from extract.task import FACE_TRACK, Task
+from extract.worker import describe
+
+NO_SOUND: Ending = (ABSENT, "there is no sound in the clip")
+
+
+@dataclass(frozen=True)
+class ClipReport:
+    """What became of one clip.
+
+    Attributes:
+        results: column → result, one for each column asked for.
+        media_seconds: length of the clip where its media were opened, else 0.
+        cut: vectors beyond the rows that index gave the clip.
+        cpu_seconds: spent in each part: decode, faces, features.
+    """
+
+    results: Mapping[str, ClipResult]
+    media_seconds: float = 0.0
+    cut: int = 0
+    cpu_seconds: Mapping[Part, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Setup:
+    """What every worker needs to know.
+
+    Attributes:
+        roots: where the media are.
+        backbones: names of those that tasks will ask for.
+        face_model: the face detector's file; None where no task needs faces found.
+    """
+
+    roots: Roots
+    backbones: tuple[str, ...]
+    face_model: Path | None = None
+
+    def detector(self) -> Detector | None:
+        """The face detector, loaded."""
+        if self.face_model is None:
+            return None
+        return Detector(self.face_model, TrackOptions().search.min_score)
+
+
+def build_clip_work(setup: Setup) -> Callable[[Task], ClipReport]:
+    """The work of one worker; backbones (and their models) stay from clip to clip."""
+    load_all()
+    backbones = {name: build(name) for name in setup.backbones}
+    detector = setup.detector()
+
+    def work(task: Task) -> ClipReport:
+        columns = [Assembly(c, backbones[b], task.place) for c, b in task.columns.items()]
+        return run_clip(task, columns, setup.roots, detector)
+
+    return work
+
+
+def run_clip(
+    task: Task, columns: Sequence[Assembly], roots: Roots, detector: Detector | None
+) -> ClipReport:
+    """Feed a clip's media to its columns and gather the results.
+
+    Whatever goes wrong is in the results: a reason for every column that failed or is absent.
+    """
+    settle_early(task, columns)
+    if any(c.open for c in columns) and (fault := media_fault(task.clip, roots)):
+        for column in columns:
+            column.end(FAILED, fault)
+    if not any(column.open for column in columns):
+        return ClipReport({column.name: column.result(NO_SOUND) for column in columns})
+    watch = Stopwatch()
+    nothing = _feed(task, columns, roots, detector, watch)
+    with watch.on("decode"):
+        sha256 = file_sha256([file.path for file in roots.files(task.clip)])
+    return ClipReport(
+        {c.name: c.result(nothing[c.spec.modality], sha256) for c in columns},
+        media_seconds=task.clip.seconds,
+        cut=sum(column.cut for column in columns),
+        cpu_seconds=watch.seconds,
+    )
+
+
+def settle_early(task: Task, columns: Sequence[Assembly]) -> None:
+    """End the columns of which the index or the cache says enough to leave the media closed."""
+    clip, track = task.clip, task.stored.get(FACE_TRACK)
+    for column in columns:
+        has_track = clip.has_audio if column.spec.modality == "audio" else clip.has_video
+        if clip.problem:
+            column.end(FAILED, clip.problem)
+        elif not has_track:
+            column.end(ABSENT, f"the clip has no {column.spec.modality} track")
+        elif column.spec.faces and track and track.status != DONE:
+            column.end(track.status, track.reason)
+
+
+def media_fault(clip: Clip, roots: Roots) -> str | None:
+    """Why the files are not those that were indexed; None where they are.
+
+    Mixing them would give rows of one file the length of another.
+    """
+    try:
+        (found,) = with_stat([clip], roots)
+    except OSError as error:
+        return f"{error.filename}: {error.strerror}"
+    if (found.bytes, found.mtime_ns) != (clip.bytes, clip.mtime_ns):
+        return "the file has changed since the index; run `avfd index` again"
+    return None
+
+
+def _feed(
+    task: Task,
+    columns: Sequence[Assembly],
+    roots: Roots,
+    detector: Detector | None,
+    watch: Stopwatch,
+) -> dict[str, Ending]:
+    """Decode once, hand everything on; status and reason for columns that stay empty."""
+    wanted = [column for column in columns if column.open]
+    audio = AudioFeed([c for c in wanted if c.spec.modality == "audio"], task.clip.seconds)
+    faces = FaceFeed([c for c in wanted if c.spec.modality == "video"], task, detector)
+    decoding = decode(
+        roots.media,
+        roots.audio,
+        task.clip,
+        audio=bool(audio.columns),
+        video=bool(faces.columns),
+    )
+    with suppress(AvfdError):  # what stopped it stands in `problems`; what came before it counts
+        for item in watch.drawing("decode", decoding):
+            if isinstance(item, AudioChunk):
+                audio.push(item, watch)
+            else:
+                faces.push(item, watch)
+    audio.finish(watch)
+    faces.finish(watch)
+    problems = {name: _ending(error) for name, error in decoding.problems.items()}
+    return {"audio": NO_SOUND, "video": faces.nothing, **problems}
+
+
+def _ending(error: AvfdError) -> Ending:
+    return (ABSENT if isinstance(error, AbsentError) else FAILED), describe(error)
+
+
+class AudioFeed:
+    """The sound of one clip, tapped once for each distinct `AudioInput`."""
+
+    def __init__(self, columns: Sequence[Assembly], seconds: float) -> None:
+        self.columns = columns
+        wanted = dict.fromkeys(c.spec.audio for c in columns if c.spec.audio)
+        self._taps = {w: AudioTap(w, seconds) for w in wanted}
+
+    def push(self, chunk: AudioChunk, watch: Stopwatch) -> None:
+        """Take the next stretch of sound."""
+        self._each(lambda tap: tap.push(chunk), watch)
+
+    def finish(self, watch: Stopwatch) -> None:
+        """Take the end of the clip."""
+        self._each(AudioTap.finish, watch)
+
+    def _each(self, take: Callable[[AudioTap], list[AudioBlock]], watch: Stopwatch) -> None:
+        with watch.on("features"):
+            for wanted, tap in self._taps.items():
+                takers = [c for c in self.columns if c.spec.audio == wanted and c.open]
+                with costing(takers):
+                    for block in take(tap) if takers else []:
+                        for column in takers:
+                            column.take(column.backbone.audio, block)

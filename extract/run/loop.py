@@ -1,0 +1,133 @@
+"""`avfd extract`: what is pending in the clip table → the cache.
+
+The parent plans, hands clips to isolated workers and alone writes. What is finished waits in
+memory for a commit of some size; a kill loses no more than that.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
+
+from avfd.errors import InputError, Stopped
+from avfd.home import Home
+from extract.pipeline import ClipReport, build_clip_work
+from extract.pool import Pool
+from extract.run.batch import Batch
+from extract.run.plan import Limits, Plan, make_plan, worker_count, worker_memory_bytes
+from extract.run.report import ExtractReport, Tally, make_report
+from extract.run.signals import Signals
+from extract.task import Task
+
+log = logging.getLogger(__name__)
+
+Progress = Callable[[int, int, str], None]
+DEVICES = ("auto", "cpu", "cuda")
+DEFAULT_LIMITS = Limits()
+
+
+def _silent(done: int, total: int, note: str) -> None:
+    """Progress that nobody watches."""
+
+
+def extract_columns(
+    home: Home,
+    dataset: str | None,
+    backbones: Sequence[str],
+    *,
+    device: str = "auto",
+    workers: int | None = None,
+    limit: int | None = None,
+    retry_failed: bool = False,
+    as_name: str | None = None,
+    progress: Progress = _silent,
+    limits: Limits = DEFAULT_LIMITS,
+) -> ExtractReport:
+    """Fill columns for every clip that is pending in them, or go on where a run was stopped.
+
+    Args:
+        home: where the clip table, the cache and the weights are.
+        dataset: name of the data set; None: the only one there is.
+        backbones: names of the backbones; all share one decode and one face pass a clip.
+        device: "auto", "cpu" or "cuda"; signal processing runs on the CPU whatever it says.
+        workers: processes; default: the cores.
+        limit: take no more than that many clips this time.
+        retry_failed: take clips that failed before, too.
+        as_name: name of the column, for one backbone whose own name is taken by other settings.
+        progress: called with clips done, clips to do and a few words.
+        limits: time and memory that a clip may take, size of a commit.
+
+    Raises:
+        FingerprintError: a column was written with other settings or weights.
+        MissingError: an unknown data set or backbone, or no weights.
+        CacheError: clips of the table are not in the cache.
+        StoreError: the disk is full or the store is lost; what was committed stays.
+        Stopped: by SIGINT or SIGTERM, after what was finished had been committed.
+    """
+    start = time.monotonic()
+    columns = _columns(backbones, as_name)
+    _check_options(device, workers, limit)
+    with Signals() as signals:
+        plan = make_plan(
+            home, home.one_dataset(dataset), columns, limit=limit, retry_failed=retry_failed
+        )
+        batch, tally = Batch(plan.cache, limits), Tally()
+        with _pool(plan, worker_count(workers, len(plan.todo)), limits) as pool:
+            progress(0, len(plan.todo), f"at most {plan.bytes_needed / 1e9:.3f} GB")
+            for outcomes in pool.rounds(plan.tasks()):
+                for outcome in outcomes:
+                    batch.add(tally.count(outcome))
+                    progress(len(tally.keys), len(plan.todo), outcome.item.clip.key)
+                if signals.caught:
+                    break
+                if batch.due:
+                    batch.commit()
+        batch.commit()
+    if signals.caught:
+        raise Stopped(signals.caught, f"{batch.written} results of this run are kept")
+    return make_report(plan, tally, batch.skipped, time.monotonic() - start)
+
+
+def _pool(plan: Plan, workers: int, limits: Limits) -> Pool[Task, ClipReport]:
+    return Pool(
+        partial(build_clip_work, plan.setup),
+        workers=workers,
+        time_limit=limits.time_limit,
+        memory_limit_bytes=limits.memory_bytes or worker_memory_bytes(workers),
+        split=column_by_column,
+    )
+
+
+def column_by_column(task: Task) -> list[Task]:
+    """The task as one for each column, so that a crash costs the guilty column only."""
+    return [replace(task, columns={c: b}) for c, b in task.columns.items()]
+
+
+def _columns(backbones: Sequence[str], as_name: str | None) -> dict[str, str]:
+    """Column → backbone."""
+    names = list(dict.fromkeys(backbones))
+    if not names:
+        raise InputError("no backbone is named", where="--backbone", next_step="name at least one")
+    if as_name is None:
+        return {name: name for name in names}
+    if len(names) > 1:
+        raise InputError(
+            "one name cannot serve several columns",
+            where="--as",
+            found=", ".join(names),
+            accepted="one --backbone",
+        )
+    return {as_name: names[0]}
+
+
+def _check_options(device: str, workers: int | None, limit: int | None) -> None:
+    if device not in DEVICES:
+        raise InputError(
+            "no such device", where="--device", found=device, accepted=" | ".join(DEVICES)
+        )
+    for option, value in (("--workers", workers), ("--limit", limit)):
+        if value is not None and value < 1:
+            raise InputError("too few", where=option, found=value, accepted="1 or more")

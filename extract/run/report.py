@@ -1,0 +1,117 @@
+"""What an extract has done, counted as it goes and looked up in the cache at its end."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from avfd.cache import ClipResult, Reader
+from avfd.specs import ABSENT, DONE, FAILED, PENDING
+from extract.pipeline import ClipReport
+from extract.pool import Crash, Outcome
+from extract.run.plan import Plan
+from extract.stopwatch import Part
+from extract.task import Task
+
+
+@dataclass(frozen=True)
+class ColumnCount:
+    """How many clips of the table stand where in one column."""
+
+    done: int
+    failed: int
+    absent: int
+    pending: int
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A clip that a backbone could not do, and why."""
+
+    key: str
+    column: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class ExtractReport:
+    """What an extract did, and how its columns stand.
+
+    Attributes:
+        dataset: name of the data set.
+        columns: column → counts over the whole clip table, earlier runs included.
+        failures: every clip that stands as failed.
+        clips: clips that this run worked on.
+        media_seconds: length of those whose media were opened.
+        wall_seconds: how long the run took.
+        cpu_seconds: of the workers: decode, faces, features.
+        cut: vectors that lay beyond the rows that index had given the clip.
+        skipped: results dropped because another run had stored them first.
+        snapshot_id: the cache as this run left it.
+    """
+
+    dataset: str
+    columns: dict[str, ColumnCount]
+    failures: list[Failure]
+    clips: int
+    media_seconds: float
+    wall_seconds: float
+    cpu_seconds: dict[Part, float]
+    cut: int
+    skipped: int
+    snapshot_id: str
+
+
+@dataclass
+class Tally:
+    """Sums over the clips that came back."""
+
+    keys: set[str] = field(default_factory=set)
+    media_seconds: float = 0.0
+    cpu_seconds: Counter[Part] = field(default_factory=Counter)
+    cut: int = 0
+
+    def count(self, outcome: Outcome[Task, ClipReport]) -> Mapping[str, ClipResult]:
+        """Add a clip; its results, where the worker crashed a failure for each column."""
+        task, result = outcome.item, outcome.result
+        self.keys.add(task.clip.key)
+        if isinstance(result, Crash):
+            failed = ClipResult(task.entry, task.clip.key, FAILED, result.reason)
+            return dict.fromkeys(task.columns, failed)
+        self.media_seconds += result.media_seconds
+        self.cpu_seconds.update(result.cpu_seconds)
+        self.cut += result.cut
+        return result.results
+
+
+def make_report(plan: Plan, tally: Tally, skipped: int, wall_seconds: float) -> ExtractReport:
+    """The report, with the columns as they stand in the cache now."""
+    reader = plan.cache.snapshot()
+    keys = [clip.key for clip in plan.clips]
+    return ExtractReport(
+        dataset=plan.dataset,
+        columns={column: _count(reader, column, keys) for column in plan.columns},
+        failures=[f for column in plan.columns for f in _failures(reader, column, keys)],
+        clips=len(tally.keys),
+        media_seconds=tally.media_seconds,
+        wall_seconds=wall_seconds,
+        cpu_seconds=dict(tally.cpu_seconds),
+        cut=tally.cut,
+        skipped=skipped,
+        snapshot_id=reader.snapshot_id,
+    )
+
+
+def _count(reader: Reader, column: str, keys: list[str]) -> ColumnCount:
+    counts = np.bincount(reader.column(column).statuses(keys), minlength=4).tolist()
+    return ColumnCount(counts[DONE], counts[FAILED], counts[ABSENT], counts[PENDING])
+
+
+def _failures(reader: Reader, column: str, keys: list[str]) -> list[Failure]:
+    statuses = reader.column(column).statuses(keys)
+    failed = [keys[i] for i in np.flatnonzero(statuses == FAILED).tolist()]
+    reasons = reader.column(column).reasons(failed)
+    return [Failure(key, column, why) for key, why in zip(failed, reasons, strict=True)]
