@@ -1,0 +1,151 @@
+"""Pictures of a run: ROC with its interval, confusion matrix, reliability diagram.
+
+Drawn without a display and without pyplot's global state; the same scores give the same file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from avfd.errors import InputError
+from classify.metrics.bootstrap import (
+    BootstrapOptions,
+    Floats,
+    percentile_interval,
+    replicate_weights,
+)
+from classify.metrics.decisions import ECE_BINS, bin_of
+from classify.metrics.ranking import Curves, Ranking
+from classify.metrics.report import MetricSet, measure
+from classify.metrics.scores import ClipScores
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+_GREY = "0.6"
+_SIDE_INCHES = 4.2
+_GRID = np.linspace(0, 1, 101)  # false-alarm rates at which the band is taken
+_NAME_INCHES = 0.55  # width that one class of a confusion matrix needs
+
+
+def save(figure: Figure, stem: Path, formats: Sequence[str] = ("png", "svg")) -> list[Path]:
+    """Write the figure as `stem` with each format's suffix; the paths written."""
+    from matplotlib import rc_context
+
+    paths = []
+    with rc_context({"svg.hashsalt": "avfd", "svg.fonttype": "none"}):
+        for suffix in formats:
+            path = stem.with_name(f"{stem.name}.{suffix}")
+            # No date in the file: same scores, same bytes.
+            metadata: dict[str, str | None] = {"Date": None} if suffix == "svg" else {}
+            figure.savefig(path, dpi=150, metadata=metadata)
+            paths.append(path)
+    return paths
+
+
+def roc_figure(runs: Mapping[str, ClipScores], bootstrap: BootstrapOptions | None = None) -> Figure:
+    """ROC curves over all clips, each with its clustered bootstrap band.
+
+    Args:
+        runs: name → scores of a real/fake run, with both classes.
+
+    Raises:
+        InputError: a run has clips of one class only.
+    """
+    options = bootstrap or BootstrapOptions()
+    figure, axes = _square("False alarms among real clips", "Detected among fake clips")
+    axes.plot([0, 1], [0, 1], color=_GREY, linewidth=0.8, linestyle=":")
+    for index, (name, scores) in enumerate(runs.items()):
+        _draw_roc(axes, name, scores, options, f"C{index}")
+    axes.legend(loc="lower right", frameon=False, fontsize="small")
+    return figure
+
+
+def _draw_roc(
+    axes: Axes, name: str, scores: ClipScores, options: BootstrapOptions, colour: str
+) -> None:
+    if not scores.is_deepfake or len(set(scores.labels)) < 2:
+        raise InputError(
+            "a ROC curve needs real and fake clips",
+            where=name,
+            found=", ".join(sorted(set(scores.labels))) or "no clip",
+        )
+    ranking = Ranking.of(scores.truth == 1, scores.filled[:, 1])
+    curves = ranking.curves(np.ones((1, len(scores.keys))))
+    alarms, hits = _rates(curves, 0)
+    auc = measure(scores, options).all.metrics["auc"]
+    axes.plot(alarms, hits, color=colour, linewidth=1.5, label=f"{name}: AUC {auc}")
+    if len(set(scores.groups)) > 1 and options.replicates:
+        low, high = _band(ranking, scores.groups, options)
+        axes.fill_between(_GRID, low, high, color=colour, alpha=0.15, linewidth=0)
+
+
+def _band(
+    ranking: Ranking, groups: Sequence[str], options: BootstrapOptions
+) -> tuple[Floats, Floats]:
+    """Ends of the interval of the detection rate at each false-alarm rate of _GRID."""
+    drawn = []
+    for weights in replicate_weights(groups, options):
+        curves = ranking.curves(weights)
+        both = np.flatnonzero((curves.fakes > 0) & (curves.reals > 0))
+        drawn += [np.interp(_GRID, *_rates(curves, row)) for row in both.tolist()]
+    columns = np.array(drawn).T
+    ends = [percentile_interval(column, options.level) or (0.0, 1.0) for column in columns]
+    low, high = np.array(ends).T if ends else (np.zeros(len(_GRID)), np.ones(len(_GRID)))
+    return low, high
+
+
+def _rates(curves: Curves, row: int) -> tuple[Floats, Floats]:
+    alarms, hits = curves.alarms[row], curves.hits[row]
+    return alarms / alarms[-1], hits / hits[-1]
+
+
+def confusion_figure(metrics: MetricSet, classes: Sequence[str]) -> Figure:
+    """The confusion matrix: counts as text, shares of the true class as shade."""
+    counts = np.array(metrics.confusion, dtype=np.float64)
+    totals = counts.sum(axis=1, keepdims=True)
+    shares = counts / np.where(totals > 0, totals, 1)
+    side = max(_SIDE_INCHES, 1.6 + _NAME_INCHES * len(classes))
+    figure, axes = _square("Called", "True class", side)
+    axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+    axes.set_xticks(range(len(classes)), classes, rotation=45 if len(classes) > 4 else 0)
+    axes.set_yticks(range(len(classes)), classes)
+    axes.tick_params(length=0)
+    for true, called in np.ndindex(*counts.shape):
+        colour = "white" if shares[true, called] > 0.5 else "black"
+        text = f"{counts[true, called]:.0f}"
+        axes.text(called, true, text, ha="center", va="center", color=colour)
+    return figure
+
+
+def reliability_figure(scores: ClipScores) -> Figure:
+    """Share of fakes among the covered clips of each bin of P(fake), beside the ideal line.
+
+    A dot's area shows how many clips its bin holds; the bins are those of the calibration error.
+    """
+    p_fake, fake = scores.probabilities[scores.covered, 1], scores.truth[scores.covered] == 1
+    bins = bin_of(p_fake)
+    counts = np.bincount(bins, minlength=ECE_BINS)
+    there = counts > 0
+    means = np.bincount(bins, weights=p_fake, minlength=ECE_BINS)[there] / counts[there]
+    shares = np.bincount(bins, weights=fake, minlength=ECE_BINS)[there] / counts[there]
+    figure, axes = _square("Mean P(fake) of the bin", "Share of fakes in the bin")
+    axes.plot([0, 1], [0, 1], color=_GREY, linewidth=0.8, linestyle=":")
+    axes.plot(means, shares, color="C0", linewidth=1)
+    axes.scatter(means, shares, s=20 + 180 * counts[there] / counts.max(initial=1), color="C0")
+    return figure
+
+
+def _square(x_label: str, y_label: str, side_inches: float = _SIDE_INCHES) -> tuple[Figure, Axes]:
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(side_inches, side_inches), layout="constrained")
+    axes = figure.add_subplot()
+    axes.set(xlabel=x_label, ylabel=y_label, aspect="equal")
+    axes.spines[["top", "right"]].set_visible(False)
+    return figure, axes
