@@ -53,3 +53,14 @@ def testdata() -> Path:
     if not folder.is_dir():
         pytest.skip(f"no test data at {folder}; set AVFD_TESTDATA")
     return folder
+
+
+@pytest.fixture(scope="session")
+def blazeface(testdata: Path) -> Path:
+    """The face model: `$AVFD_WEIGHTS`, or beside the test data; tests that ask skip without."""
+    name = "blaze_face_short_range.tflite"
+    folders = [Path(os.environ.get("AVFD_WEIGHTS") or testdata.parent / "weights")]
+    for folder in folders:
+        if (folder / name).is_file():
+            return folder / name
+    pytest.skip(f"no {name} in {folders[0]}; set AVFD_WEIGHTS")
