@@ -7,6 +7,7 @@ runs/<name>/
   scores.parquet     a row a clip and fold
   seconds.parquet    a row a second, where the model scores seconds
   metrics.json
+  evaluations/       scores and metrics on other clips, a folder each
 ```
 
 A run folder is complete or does not exist: it is written under another name and renamed.
@@ -18,6 +19,7 @@ import json
 import re
 import shutil
 import tempfile
+import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -35,7 +37,9 @@ FORMAT_VERSION = 1
 RUN_FILE, METRICS_FILE = "run.json", "metrics.json"
 SCORES_FILE, SECONDS_FILE = "scores.parquet", "seconds.parquet"
 MODEL_FOLDER = "model"
+EVALUATIONS_FOLDER = "evaluations"
 _PARTIAL = ".partial-"
+_OLD = ".old"
 
 
 @dataclass(frozen=True)
@@ -136,18 +140,20 @@ class PartialRun:
 
     def __init__(self, folder: Path, runs_dir: Path, stem: str) -> None:
         self.folder, self._runs_dir, self._stem = folder, runs_dir, stem
-        self._facts: Mapping[str, Any] | None = None
+        #: Never used before, unlike a name whose run was deleted.
+        self.id = uuid.uuid4().hex[:12]
+        self._facts: Mapping[str, Any] = {}
 
     @property
     def model_dir(self) -> Path:
         return self.folder / MODEL_FOLDER
 
     def write_facts(self, facts: Mapping[str, Any]) -> None:
-        self._facts = {"format_version": FORMAT_VERSION, **facts}
-        _write_json(self.folder / RUN_FILE, self._facts)
+        self._facts = {"format_version": FORMAT_VERSION, "id": self.id, **facts}
+        write_json(self.folder / RUN_FILE, self._facts)
 
     def write_metrics(self, metrics: Mapping[str, Any]) -> None:
-        _write_json(self.folder / METRICS_FILE, metrics)
+        write_json(self.folder / METRICS_FILE, metrics)
 
     def write_scores(self, scores: pd.DataFrame) -> None:
         scores.to_parquet(self.folder / SCORES_FILE, index=False)
@@ -183,9 +189,28 @@ class PartialRun:
 
     def run(self) -> Run:
         """The finished run."""
-        return Run(self.folder, self._facts or {})
+        return Run(self.folder, self._facts)
 
 
-def _write_json(path: Path, content: Mapping[str, Any]) -> None:
+@contextmanager
+def evaluation(run: Run, name: str) -> Iterator[Path]:
+    """A folder to fill with scores on other clips; on leaving it replaces `evaluations/<name>`."""
+    above = run.path / EVALUATIONS_FOLDER
+    above.mkdir(exist_ok=True)
+    folder = Path(tempfile.mkdtemp(prefix=_PARTIAL, dir=above))
+    try:
+        yield folder
+        folder.chmod(0o755)
+        if (above / name).exists():
+            (above / name).rename(folder / _OLD)
+        folder.rename(above / name)
+        shutil.rmtree(above / name / _OLD, ignore_errors=True)
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+
+
+def write_json(path: Path, content: Mapping[str, Any] | None) -> None:
+    """A JSON file for people too; NaN is refused, for JSON has none."""
     text = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False)
     path.write_text(text + "\n", encoding="utf-8")

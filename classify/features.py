@@ -111,7 +111,8 @@ class Pieces:
 
     def _vector(self, slots: Slots, first: int, stop: int) -> NDArray[np.floating]:
         if self.source.rate_hz == 0:
-            return slots.values[0, 0]
+            vector: NDArray[np.floating] = slots.values[0, 0]
+            return vector
         values, valid = slots.values[first:stop], slots.valid[first:stop]
         return moments(values.reshape(-1, self.source.dim), valid.reshape(-1))
 

@@ -74,7 +74,7 @@ class Fusion:
     def combine(self, scores: Mapping[str, Floats]) -> Floats:
         """Probabilities [samples, classes]; NaN where no model says anything."""
         stacked = _stacked(scores)
-        missing = np.isnan(stacked).any(axis=2)
+        missing: NDArray[np.bool_] = np.isnan(stacked).any(axis=2)
         if self.rule == "stack":
             fused = self._stack(scores)
         elif self.rule == "mean":

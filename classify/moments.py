@@ -105,7 +105,8 @@ def small_pictures(
     )
     if gray:
         small = small @ _LUMA
-    return small.reshape(*lead, -1)
+    flattened: NDArray[np.float32] = small.reshape(*lead, -1)
+    return flattened
 
 
 def _pooled(picture: NDArray[np.uint8], size_px: int) -> NDArray[np.float32]:

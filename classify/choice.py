@@ -1,0 +1,195 @@
+"""What `fit` was asked for, and what it takes where it was not told."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from avfd.cache import ColumnReader, Reader
+from avfd.errors import InputError, MissingError
+from classify.estimators.base import EstimatorOptions
+from classify.fusion import check_rule
+from classify.model import MemberOptions, ModelOptions
+from classify.windows import Windows
+
+# Bare `--fusion decision` takes the first of these that is cached, by backbone name; other
+# columns of the modality come after them in alphabetical order.
+AUDIO_PREFERENCE = (
+    "compare2016",
+    "emobase2010",
+    "compare2016-functionals",
+    "mel",
+    "mfcc",
+    "waveform",
+)
+VIDEO_PREFERENCE = ("faces", "face_track")
+PREFERENCE = {"audio": AUDIO_PREFERENCE, "video": VIDEO_PREFERENCE}
+DEFAULT_MODEL = "lightgbm"
+
+
+@dataclass(frozen=True)
+class FitOptions:
+    """What `fit` is asked for.
+
+    Attributes:
+        datasets: names of the data sets, pooled; none: the only one there is.
+        protocol: a protocol of the manifest; None: the data set's default.
+        folds: group-wise folds instead of a protocol; every clip is then scored once, by the
+            model that did not see its group.
+        audio, video: columns; see PREFERENCE for what is taken where fusion needs one.
+        model: estimator of every modality; audio_model, video_model: of one (decision fusion).
+        fusion: "none", "feature" or "decision".
+        rule: of decision fusion: mean, or, noisy-or, stack.
+        target: what is told apart.
+        seed: of the models; same seed, same numbers to the bit.
+        split_seed: of the split; None: the protocol's own, 0 for folds.
+        window_seconds, hop_seconds, aggregate: see `Windows`.
+        balance, preset: see `EstimatorOptions`.
+        picture_px, picture_gray: how pixel columns are made small first.
+        runs: two or more finished runs whose scores are fused (with fusion "decision"); the
+            options above are then theirs.
+        replicates: of the bootstrap that makes the intervals.
+    """
+
+    datasets: tuple[str, ...] = ()
+    protocol: str | None = None
+    folds: int | None = None
+    audio: str | None = None
+    video: str | None = None
+    model: str | None = None
+    audio_model: str | None = None
+    video_model: str | None = None
+    fusion: Literal["none", "feature", "decision"] = "none"
+    rule: Literal["mean", "or", "noisy-or", "stack"] = "mean"
+    target: Literal["deepfake", "emotion"] = "deepfake"
+    seed: int = 0
+    split_seed: int | None = None
+    window_seconds: int | None = None
+    hop_seconds: int | None = None
+    aggregate: Literal["mean", "max"] = "mean"
+    balance: Literal["weights", "none"] = "weights"
+    preset: Literal["paper", "small"] = "paper"
+    picture_px: int = 16
+    picture_gray: bool = True
+    runs: tuple[str, ...] = ()
+    replicates: int = 2000
+
+    @property
+    def columns(self) -> dict[str, str]:
+        """Modality → column, of those named."""
+        named = {"audio": self.audio, "video": self.video}
+        return {modality: name for modality, name in named.items() if name}
+
+    @property
+    def windows(self) -> Windows:
+        return Windows(self.window_seconds, self.hop_seconds, self.aggregate)
+
+
+def check_options(options: FitOptions) -> None:
+    """Refuse options that contradict each other."""
+    if options.fusion == "none" and len(options.columns) > 1:
+        raise InputError(
+            "two columns need a fusion",
+            where="--fusion",
+            found="none",
+            accepted="feature, decision",
+        )
+    if options.protocol and options.folds:
+        raise InputError("a protocol and folds exclude each other", where="--protocol, --folds")
+    own = [m for m in (options.audio_model, options.video_model) if m]
+    if options.fusion == "feature" and own:
+        raise InputError(
+            "feature fusion has one model for both modalities",
+            where="--audio-model, --video-model",
+            found=", ".join(own),
+            accepted="--model",
+        )
+
+
+def model_options(options: FitOptions, modalities: tuple[str, ...], classes: int) -> ModelOptions:
+    """The model that was asked for, on these modalities."""
+    check_rule(options.rule, classes)
+    common = options.model or DEFAULT_MODEL
+    own = {"audio": options.audio_model or common, "video": options.video_model or common}
+    if options.fusion == "decision":
+        members = {m: MemberOptions(own[m], (m,)) for m in modalities}
+    elif len(modalities) > 1:
+        members = {"audio+video": MemberOptions(common, modalities)}
+    else:
+        members = {m: MemberOptions(own[m], (m,)) for m in modalities}
+    told = EstimatorOptions(classes, options.seed, options.balance, options.preset)
+    return ModelOptions(members, options.rule, told, options.windows)
+
+
+def choose_columns(options: FitOptions, readers: Mapping[str, Reader]) -> dict[str, str]:
+    """Modality → column: those named, and for a fusion the preferred one where none is."""
+    cached = common_columns(readers)
+    named = options.columns
+    if options.fusion == "none" and not named:
+        raise InputError(
+            "which column?",
+            where="--audio, --video",
+            found="neither",
+            accepted=", ".join(sorted(cached)) or "none is cached yet",
+            next_step="name one, or ask for --fusion decision",
+        )
+    wanted = ("audio", "video") if options.fusion != "none" else tuple(named)
+    chosen = {m: named.get(m) or preferred(m, cached, readers) for m in wanted}
+    for modality, name in chosen.items():
+        check_column(modality, name, readers)
+    return chosen
+
+
+def common_columns(readers: Mapping[str, Reader]) -> dict[str, ColumnReader]:
+    """The columns that every data set has."""
+    first = next(iter(readers.values()))
+    shared = set.intersection(*(set(r.columns) for r in readers.values()))
+    return {name: first.column(name) for name in sorted(shared)}
+
+
+def preferred(
+    modality: str, cached: Mapping[str, ColumnReader], readers: Mapping[str, Reader]
+) -> str:
+    """The first column of a modality by PREFERENCE; an error where there is none."""
+    order = PREFERENCE[modality]
+
+    def rank(name: str) -> tuple[int, str]:
+        backbone = str(spec_of(cached[name])["name"])
+        return (order.index(backbone) if backbone in order else len(order), name)
+
+    mine = [name for name, column in cached.items() if spec_of(column)["modality"] == modality]
+    if not mine:
+        raise MissingError(
+            f"no {modality} column is cached",
+            where=", ".join(readers),
+            found=", ".join(cached) or "no column",
+            next_step=_extract_command(readers, order[0]),
+        )
+    return min(mine, key=rank)
+
+
+def check_column(modality: str, name: str, readers: Mapping[str, Reader]) -> None:
+    """Refuse a column that some data set lacks and one of the other modality."""
+    lacking = {dataset: reader for dataset, reader in readers.items() if name not in reader.columns}
+    if lacking:
+        raise MissingError(
+            f"the column is not cached for {', '.join(lacking)}",
+            where=name,
+            accepted=", ".join(common_columns(readers)) or "no column is cached yet",
+            next_step=_extract_command(lacking, name),
+        )
+    found = spec_of(next(iter(readers.values())).column(name))["modality"]
+    if found != modality:
+        raise InputError(f"this is no {modality} column", where=f"--{modality} {name}", found=found)
+
+
+def spec_of(column: ColumnReader) -> dict[str, object]:
+    """The spec that the column was written with."""
+    spec: dict[str, object] = column.spec_facts["spec"]
+    return spec
+
+
+def _extract_command(datasets: Mapping[str, Reader], backbone: str) -> str:
+    commands = [f"`avfd extract --dataset {name} --backbone {backbone}`" for name in datasets]
+    return "run " + " and ".join(commands)

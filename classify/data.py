@@ -1,0 +1,124 @@
+"""Samples from the home: a plan's units, the cache snapshots and the columns together."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from avfd.cache import Cache, ColumnReader, Reader
+from avfd.errors import InputError, MissingError
+from avfd.home import Home
+from avfd.specs import DONE, PENDING, STATUS_NAMES
+from classify.columns import CacheSource, PictureOptions, Unit
+from classify.features import Samples, Sequences
+
+
+@dataclass(frozen=True)
+class Opened:
+    """Caches of data sets and one snapshot of each, which nothing changes under us."""
+
+    caches: Mapping[str, Cache]
+    readers: Mapping[str, Reader]
+
+    @classmethod
+    def at(cls, home: Home, datasets: Sequence[str]) -> Opened:
+        """Open the caches as they are now."""
+        caches = {
+            name: Cache.open(home.cache_url(name), dataset=name, lock_path=home.lock_path(name))
+            for name in datasets
+        }
+        return cls(caches, {name: cache.snapshot() for name, cache in caches.items()})
+
+    @property
+    def snapshots(self) -> dict[str, str]:
+        """Data set → snapshot id."""
+        return {name: reader.snapshot_id for name, reader in self.readers.items()}
+
+    def column(self, name: str) -> ColumnReader:
+        """The column in the first data set; the others' have its fingerprint."""
+        return next(iter(self.readers.values())).column(name)
+
+
+def samples_of(
+    units: Sequence[Unit],
+    classes: Sequence[str],
+    opened: Opened,
+    columns: Mapping[str, str],
+    pictures: PictureOptions,
+) -> Samples:
+    """The units as samples, with a sequence a modality.
+
+    A label that is none of the classes counts as unlabelled.
+    """
+    number = {name: i for i, name in enumerate(classes)}
+    y = [number.get(unit.label, -1) if unit.label else -1 for unit in units]
+    return Samples(
+        keys=tuple(unit.keys[0] for unit in units),
+        datasets=tuple(unit.dataset for unit in units),
+        groups=tuple(unit.group for unit in units),
+        y=np.array(y, dtype=np.intp),
+        features={
+            modality: Sequences.of(CacheSource(opened.readers, column, units, pictures))
+            for modality, column in columns.items()
+        },
+    )
+
+
+def check_covered(samples: Samples) -> None:
+    """Refuse columns in which no clip has values."""
+    for modality, sequences in samples.features.items():
+        if not sequences.covered.any():
+            datasets = ", ".join(sorted(set(samples.datasets)))
+            raise MissingError(
+                f"no clip has values in this {modality} column",
+                where=sequences.source.name,
+                found=f"{len(samples)} clips of {datasets}, all pending, failed or absent",
+                next_step="see `avfd cache show`, or take another column",
+            )
+
+
+def check_unseen(units: Sequence[Unit], columns: Mapping[str, str], opened: Opened) -> None:
+    """Refuse to test on clips that a column's own backbone was trained on."""
+    for name in columns.values():
+        for reader in opened.readers.values():
+            trained = set(reader.column(name).spec_facts.get("training_keys") or ())
+            seen = [key for unit in units for key in unit.keys if key in trained]
+            if seen:
+                raise InputError(
+                    f"the backbone was trained on {len(seen)} of the clips that would test it",
+                    where=name,
+                    found=", ".join(seen[:10]),
+                    next_step="take a protocol whose test has none of its training clips",
+                )
+
+
+def status_counts(
+    units: Sequence[Unit], columns: Mapping[str, str], opened: Opened
+) -> dict[str, dict[str, int]]:
+    """Modality → status name → clips of these units."""
+    out: dict[str, dict[str, int]] = {}
+    for modality, name in columns.items():
+        counts = np.zeros(len(STATUS_NAMES), dtype=int)
+        for dataset, reader in opened.readers.items():
+            keys = [key for unit in units if unit.dataset == dataset for key in unit.keys]
+            statuses = reader.column(name).statuses(keys)
+            counts += np.bincount(statuses, minlength=len(STATUS_NAMES))
+        out[modality] = {STATUS_NAMES[i]: int(n) for i, n in enumerate(counts) if n}
+    return out
+
+
+def coverage_notes(
+    statuses: Mapping[str, Mapping[str, int]], columns: Mapping[str, str]
+) -> list[str]:
+    """Sentences on clips that a column does not cover."""
+    notes = []
+    for modality, counts in statuses.items():
+        rest = {name: n for name, n in counts.items() if name != STATUS_NAMES[DONE]}
+        if rest:
+            said = ", ".join(f"{n} {name}" for name, n in rest.items())
+            notes.append(f"{columns[modality]} does not cover {sum(rest.values())} clips: {said}.")
+        if counts.get(STATUS_NAMES[PENDING]):
+            notes.append(f"{columns[modality]} is not fully extracted: run `avfd extract` again.")
+    return notes

@@ -1,0 +1,255 @@
+"""`avfd evaluate` and `avfd compare`: what finished runs say of clips, their own or others."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, get_args
+
+import numpy as np
+
+from avfd import runs
+from avfd.clips import Clip, read_table
+from avfd.errors import InputError, MissingError
+from avfd.home import Home
+from avfd.runs import Run
+from classify.apply import check_columns, columns_of, score_units
+from classify.columns import PictureOptions, Unit
+from classify.data import Opened, check_unseen, coverage_notes, samples_of, status_counts
+from classify.metrics import BootstrapOptions, ClipScores
+from classify.protocols import as_test, assign
+from classify.scoring import clip_scores, metrics_of, scores_frame, seconds_frame
+from classify.sides import protocol_of, side_units, unlabelled_units
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from classify.compare import Comparison
+
+SplitName = Literal["train", "val", "test", "unlabelled", "all"]
+SPLITS: tuple[SplitName, ...] = get_args(SplitName)
+
+
+@dataclass(frozen=True)
+class EvaluateReport:
+    """What a run says of some clips.
+
+    Attributes:
+        run: name of the run.
+        dataset: the data set evaluated; None: all of the run's own.
+        split: as asked for.
+        clips, labelled: how many were scored, and how many of them have a label.
+        coverage: modality → pending, done, failed, absent → clips; empty for stored scores.
+        metrics: the metrics' report as JSON; None where no clip has a label.
+        scores_path: the table of scores.
+        notes: sentences that must stand beside the results.
+    """
+
+    run: str
+    dataset: str | None
+    split: str
+    clips: int
+    labelled: int
+    coverage: Mapping[str, Mapping[str, int]]
+    metrics: Mapping[str, Any] | None
+    scores_path: Path
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """Clips to score: their units, and sentences on how they were chosen."""
+
+    units: Sequence[Unit]
+    notes: Sequence[str] = ()
+
+
+def evaluate(
+    home: Home,
+    run: str | Path,
+    dataset: str | None = None,
+    split: str | None = None,
+    *,
+    replicates: int = 2000,
+) -> EvaluateReport:
+    """Metrics of a run on a side of its own split, or on another data set.
+
+    Args:
+        run: name or folder.
+        dataset: None or one of the run's own: the scores it wrote when it was fitted. Another:
+            its clips are scored now; of a run with folds the mean of the folds' models counts.
+        split: train, val or test of the run's own split, or of the other data set's default
+            protocol; "unlabelled": clips without a label, scored without metrics; "all": every
+            clip. Default: test of the own split, all of another data set.
+        replicates: of the bootstrap.
+
+    Raises:
+        FingerprintError: a column was not written as the run's was; both are named.
+        MissingError: no such run, data set, column or side.
+    """
+    loaded = runs.load(home, run)
+    own = dataset is None or dataset in loaded.facts["datasets"]
+    wanted = _checked(split or ("test" if own else "all"))
+    if own and wanted != "unlabelled":
+        return _stored(loaded, dataset, wanted, replicates)
+    name = home.one_dataset(dataset or str(loaded.facts["datasets"][0]))
+    return _scored(home, loaded, name, wanted, replicates)
+
+
+def compare_runs(
+    home: Home,
+    names: Sequence[str | Path],
+    *,
+    split: str = "test",
+    common: bool = False,
+    replicates: int = 2000,
+    seed: int = 0,
+) -> Comparison:
+    """Paired differences between finished runs on one side; see `classify.compare`.
+
+    Args:
+        common: compare on the clips that all runs scored instead of refusing other ones.
+    """
+    from classify.compare import compare
+
+    loaded = [runs.load(home, name) for name in names]
+    scores = {run.name: stored_scores(run, _checked(split)) for run in loaded}
+    return compare(scores, common=common, bootstrap=BootstrapOptions(replicates, seed))
+
+
+def stored_scores(run: Run, split: SplitName = "test") -> ClipScores:
+    """The scores that a run wrote, of the labelled clips of one side."""
+    return clip_scores(_side(run, None, split), run.facts["base_rates"])
+
+
+def _checked(split: str) -> SplitName:
+    for known in SPLITS:
+        if split == known:
+            return known
+    raise InputError("no such split", where="--split", found=split, accepted=", ".join(SPLITS))
+
+
+def _side(run: Run, dataset: str | None, split: SplitName) -> pd.DataFrame:
+    """The rows of a run's table on one side, each clip once."""
+    whole = run.scores()
+    frame = whole if dataset is None else whole[whole["dataset"] == dataset]
+    if split != "all":
+        frame = frame[frame["split"] == split]
+    if not len(frame):
+        raise MissingError(
+            "the run has no scores of this side",
+            where=run.name,
+            found=split,
+            accepted=", ".join(sorted(set(whole["split"]))),
+        )
+    if frame["key"].duplicated().any():
+        raise InputError(
+            "some clips stand on several sides or folds",
+            where=run.name,
+            found=f"--split {split}",
+            accepted="--split test",
+        )
+    return frame
+
+
+def _stored(run: Run, dataset: str | None, split: SplitName, replicates: int) -> EvaluateReport:
+    """From the scores that the run wrote."""
+    frame = _side(run, dataset, split)
+    notes = list(run.facts["notes"])
+    if split != "test":
+        notes.append(f"{split}: the model knows some of these clips from training.")
+    return EvaluateReport(
+        run=run.name,
+        dataset=dataset,
+        split=split,
+        clips=len(frame),
+        labelled=int(frame["label"].notna().sum()),
+        coverage={},
+        metrics=metrics_of(frame, run.facts["base_rates"], replicates),
+        scores_path=run.path / runs.SCORES_FILE,
+        notes=tuple(notes),
+    )
+
+
+def _scored(
+    home: Home, run: Run, dataset: str, split: SplitName, replicates: int
+) -> EvaluateReport:
+    """By scoring the clips now."""
+    opened = Opened.at(home, [dataset])
+    columns = check_columns(home, run, opened)
+    wanted = _wanted(home, run, dataset, split)
+    check_unseen(wanted.units, columns, opened)
+    frame, path = _write(home, run, wanted.units, opened, f"{dataset}-{split}", replicates)
+    coverage = status_counts(wanted.units, columns, opened)
+    return EvaluateReport(
+        run=run.name,
+        dataset=dataset,
+        split=split,
+        clips=len(frame),
+        labelled=int(frame["label"].notna().sum()),
+        coverage=coverage,
+        metrics=metrics_of(frame, run.facts["base_rates"], replicates),
+        scores_path=path,
+        notes=(*wanted.notes, *coverage_notes(coverage, columns)),
+    )
+
+
+def _wanted(home: Home, run: Run, dataset: str, split: SplitName) -> Wanted:
+    """The units of the data set that were asked for."""
+    clips = read_table(home.clip_table(dataset))
+    target = run.facts["target"]
+    bare = [clip for clip in clips if _label(clip, target) is None]
+    if split == "unlabelled":
+        return _some(Wanted(unlabelled_units(bare)), dataset, split)
+    if split == "all":
+        labelled = [clip for clip in clips if _label(clip, target) is not None]
+        units = side_units(as_test(labelled, target=target), "test") if labelled else []
+        known = _known_classes(units, run)
+        return _some(Wanted([*known.units, *unlabelled_units(bare)], known.notes), dataset, split)
+    layouts = {dataset: home.read_facts(dataset).layout}
+    protocol = protocol_of(home, [dataset], None)
+    chosen = assign(clips, protocol, target=target, layouts=layouts)
+    known = _known_classes(side_units(chosen, split), run)
+    notes = (f"Side {split} of protocol {protocol.name}.", *chosen.notes, *known.notes)
+    return _some(Wanted(known.units, notes), dataset, split)
+
+
+def _label(clip: Clip, target: str) -> str | None:
+    return clip.label if target == "deepfake" else clip.emotion
+
+
+def _known_classes(units: Sequence[Unit], run: Run) -> Wanted:
+    """The units whose class the run knows; the others are left out, and said to be."""
+    classes = set(run.facts["classes"])
+    known = [unit for unit in units if unit.label in classes]
+    if len(known) == len(units):
+        return Wanted(known)
+    strange = ", ".join(sorted({str(u.label) for u in units} - classes))
+    left = len(units) - len(known)
+    return Wanted(known, [f"{left} clips are of classes that the run does not know: {strange}."])
+
+
+def _some(wanted: Wanted, dataset: str, split: str) -> Wanted:
+    if not wanted.units:
+        raise MissingError("the data set has no such clips", where=dataset, found=split)
+    return wanted
+
+
+def _write(
+    home: Home, run: Run, units: Sequence[Unit], opened: Opened, name: str, replicates: int
+) -> tuple[pd.DataFrame, Path]:
+    """Score the units and keep tables and metrics in the run's folder."""
+    classes, rates = run.facts["classes"], run.facts["base_rates"]
+    columns = {m: str(facts["name"]) for m, facts in columns_of(home, run).items()}
+    samples = samples_of(units, classes, opened, columns, PictureOptions())
+    scores = score_units(home, run, units, opened)
+    where = {"split": "test", "fold": 0}
+    frame = scores_frame(samples, scores, classes, np.array(rates), **where)
+    with runs.evaluation(run, name) as folder:
+        frame.to_parquet(folder / runs.SCORES_FILE, index=False)
+        if scores.seconds is not None:
+            seconds = seconds_frame(samples, scores, classes, **where)
+            seconds.to_parquet(folder / runs.SECONDS_FILE, index=False)
+        runs.write_json(folder / runs.METRICS_FILE, metrics_of(frame, rates, replicates))
+    return frame, run.path / runs.EVALUATIONS_FOLDER / name / runs.SCORES_FILE

@@ -1,0 +1,295 @@
+"""`avfd fit`: train on a split or on folds, score every clip, write a run.
+
+from avfd.home import Home
+from classify.fit import FitOptions, fit
+
+report = fit(Home.at(), FitOptions(audio="compare2016", folds=5))
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from avfd import runs
+from avfd.home import Home
+from avfd.manifest import Side
+from classify.choice import FitOptions, check_options, choose_columns, model_options
+from classify.columns import PictureOptions, Unit
+from classify.data import (
+    Opened,
+    check_covered,
+    check_unseen,
+    coverage_notes,
+    samples_of,
+    status_counts,
+)
+from classify.features import Samples
+from classify.model import Model, ModelOptions
+from classify.provenance import columns_facts, restricted_notes, versions
+from classify.scoring import metrics_by_side, scores_frame, seconds_frame
+from classify.sides import Fold, Plan, plan_of
+from classify.windows import Floats
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["FitOptions", "FitReport", "fit"]
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class FitReport:
+    """What a fit made.
+
+    Attributes:
+        run, path: name and folder of the run.
+        datasets, protocol, target: what it rests on.
+        columns: modality → column; of fused runs empty.
+        models: member → estimator; of fused runs run → "run".
+        fusion, rule: as asked for; the rule matters with decision fusion only.
+        leaky: the protocol lets one group stand on two sides.
+        classes: class names.
+        clips: side → samples, each counted once.
+        coverage: modality → pending, done, failed, absent → clips.
+        metrics: side → the metrics' report as JSON (`classify.metrics.Report`).
+        notes: sentences that must stand beside the results.
+    """
+
+    run: str
+    path: Path
+    datasets: tuple[str, ...]
+    protocol: str
+    target: str
+    columns: Mapping[str, str]
+    models: Mapping[str, str]
+    fusion: str
+    rule: str
+    leaky: bool
+    classes: tuple[str, ...]
+    clips: Mapping[str, int]
+    coverage: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    metrics: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """Everything that training needs, looked up and checked."""
+
+    datasets: tuple[str, ...]
+    opened: Opened
+    columns: Mapping[str, str]
+    model: ModelOptions
+    plan: Plan
+    samples: Samples
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """The models of a run and what they say.
+
+    Attributes:
+        models: one, or one a fold.
+        base_rates: training class frequencies, the mean over the folds, [classes].
+        scores, seconds: tables as in `classify.scoring`.
+    """
+
+    models: Sequence[Model]
+    base_rates: Floats
+    scores: pd.DataFrame
+    seconds: pd.DataFrame | None
+
+
+def fit(home: Home, options: FitOptions) -> FitReport:
+    """Train what is asked for, or fuse finished runs, and write the run.
+
+    Raises:
+        InputError: options that contradict each other, one class only in training, test clips
+            that trained a backbone.
+        MissingError: a data set, protocol or column that is not there; what to run is said.
+        FingerprintError: pooled data sets whose columns differ.
+    """
+    if options.runs:
+        from classify.fuse import fuse_runs
+
+        return fuse_runs(home, options)
+    check_options(options)
+    prepared = _prepare(home, options)
+    fitted = _fitted(prepared)
+    return _write(home, options, prepared, fitted)
+
+
+def _prepare(home: Home, options: FitOptions) -> Prepared:
+    datasets = tuple(home.one_dataset(name) for name in options.datasets or (None,))
+    opened = Opened.at(home, datasets)
+    columns = choose_columns(options, opened.readers)
+    # The number of classes is known with the plan only; what needs validation does not need it.
+    asked = model_options(options, tuple(columns), classes=2)
+    plan = plan_of(home, datasets, options, validate=asked.needs_validation)
+    model = model_options(options, tuple(columns), classes=len(plan.classes))
+    pictures = PictureOptions(options.picture_px, options.picture_gray)
+    samples = samples_of(plan.units, plan.classes, opened, columns, pictures)
+    check_covered(samples)
+    tested = [plan.units[i] for fold in plan.folds for i in fold.sides["test"].tolist()]
+    check_unseen(tested, columns, opened)
+    return Prepared(datasets, opened, columns, model, plan, samples)
+
+
+def _fitted(prepared: Prepared) -> Fitted:
+    """A model a fold, and its scores of every side; of folds validation and test only."""
+    plan, samples = prepared.plan, prepared.samples
+    base_rates = np.mean([_frequencies(prepared, fold) for fold in plan.folds], axis=0)
+    models, scores, seconds = [], [], []
+    sides: tuple[Side, ...] = ("val", "test") if plan.crossed else ("train", "val", "test")
+    for fold in plan.folds:
+        logger.info("fitting fold %d of %d", fold.number + 1, len(plan.folds))
+        model = _fit_fold(prepared, fold)
+        models.append(model)
+        for side in sides:
+            if not len(fold.sides[side]):
+                continue
+            part = samples.take(fold.sides[side])
+            said = model.score(part)
+            where = {"split": side, "fold": fold.number}
+            scores.append(scores_frame(part, said, plan.classes, base_rates, **where))
+            if said.seconds is not None:
+                seconds.append(seconds_frame(part, said, plan.classes, **where))
+    return Fitted(models, base_rates, _stacked(scores), _stacked(seconds) if seconds else None)
+
+
+def _fit_fold(prepared: Prepared, fold: Fold) -> Model:
+    training = prepared.samples.take(fold.sides["train"])
+    held = fold.sides["val"]
+    validation = prepared.samples.take(held) if len(held) else None
+    return Model(prepared.model).fit(training, validation)
+
+
+def _frequencies(prepared: Prepared, fold: Fold) -> Floats:
+    """Share of each class among a fold's training samples, covered or not."""
+    y = prepared.samples.y[fold.sides["train"]]
+    counts = np.bincount(y, minlength=len(prepared.plan.classes))
+    return np.asarray(counts / max(1, len(y)), dtype=np.float64)
+
+
+def _stacked(frames: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    import pandas as pd
+
+    return pd.concat(frames, ignore_index=True)
+
+
+def _write(home: Home, options: FitOptions, prepared: Prepared, fitted: Fitted) -> FitReport:
+    rates = fitted.base_rates.tolist()
+    metrics = metrics_by_side(fitted.scores, rates, options.replicates, options.seed)
+    coverage = status_counts(prepared.plan.units, prepared.columns, prepared.opened)
+    notes = _notes(options, prepared, coverage)
+    with runs.writing(home, _stem(options, prepared)) as partial:
+        tag = f"run-{partial.id}"
+        for number, model in enumerate(fitted.models):
+            model.save(partial.model_dir / f"fold-{number}")
+        partial.write_scores(fitted.scores)
+        if fitted.seconds is not None:
+            partial.write_seconds(fitted.seconds)
+        partial.write_metrics(metrics)
+        partial.write_facts(_facts(options, prepared, fitted, coverage, notes, tag))
+        # The tag keeps the snapshot from garbage collection, so it comes before the run does.
+        for cache in prepared.opened.caches.values():
+            cache.tag(tag, prepared.opened.snapshots[cache.dataset])
+    return FitReport(
+        run=partial.run().name,
+        path=partial.run().path,
+        datasets=prepared.datasets,
+        protocol=prepared.plan.protocol,
+        target=options.target,
+        columns=prepared.columns,
+        models={name: member.model for name, member in prepared.model.members.items()},
+        fusion=options.fusion,
+        rule=options.rule,
+        leaky=prepared.plan.leaky,
+        classes=prepared.plan.classes,
+        clips=side_counts(fitted.scores, prepared.plan),
+        coverage=coverage,
+        metrics=metrics,
+        notes=notes,
+    )
+
+
+def side_counts(scores: pd.DataFrame, plan: Plan) -> dict[str, int]:
+    """Side → samples; with folds every sample is tested and trains the other folds."""
+    if plan.crossed:
+        return {"train": len(plan.units), "test": int((scores["split"] == "test").sum())}
+    return {side: len(index) for side, index in plan.folds[0].sides.items()}
+
+
+def _stem(options: FitOptions, prepared: Prepared) -> str:
+    """What the run is called, but for its number: data set, fusion or column, models."""
+    what = options.fusion if options.fusion != "none" else "+".join(prepared.columns.values())
+    models = dict.fromkeys(member.model for member in prepared.model.members.values())
+    return runs.stem_of("+".join(prepared.datasets), what, "+".join(models))
+
+
+def _notes(
+    options: FitOptions, prepared: Prepared, coverage: Mapping[str, Mapping[str, int]]
+) -> tuple[str, ...]:
+    """What must stand beside the results, the choices made for the user first."""
+    taken = {m: name for m, name in prepared.columns.items() if m not in options.columns}
+    chosen = [f"{modality} column taken: {name}." for modality, name in taken.items()]
+    plan = prepared.plan
+    excluded = [f"{n} clips stand on no side: {why}." for why, n in plan.excluded.items()]
+    return (
+        *chosen,
+        *plan.notes,
+        *excluded,
+        *coverage_notes(coverage, prepared.columns),
+        *restricted_notes(prepared.columns, prepared.opened),
+    )
+
+
+def _facts(
+    options: FitOptions,
+    prepared: Prepared,
+    fitted: Fitted,
+    coverage: Mapping[str, Mapping[str, int]],
+    notes: Sequence[str],
+    tag: str,
+) -> dict[str, Any]:
+    plan = prepared.plan
+    return {
+        "kind": "fit",
+        "tag": tag,
+        "options": asdict(options),
+        "datasets": list(prepared.datasets),
+        "snapshots": prepared.opened.snapshots,
+        "columns": columns_facts(prepared.columns, prepared.opened),
+        "model": asdict(prepared.model),
+        "protocol": {
+            "name": plan.protocol,
+            "text": plan.text,
+            "leaky": plan.leaky,
+            "leaking": list(plan.leaking),
+            "excluded": dict(plan.excluded),
+        },
+        "target": options.target,
+        "classes": list(plan.classes),
+        "base_rates": fitted.base_rates.tolist(),
+        "folds": len(plan.folds),
+        "coverage": coverage,
+        "notes": list(notes),
+        "training_keys": training_keys(plan),
+        "versions": versions(),
+    }
+
+
+def training_keys(plan: Plan) -> list[str]:
+    """Clips that trained a model or told it when to stop, sorted."""
+    sides: tuple[Side, ...] = ("train", "val")
+    units: set[Unit] = {
+        plan.units[i] for f in plan.folds for side in sides for i in f.sides[side].tolist()
+    }
+    return sorted({key for unit in units for key in unit.keys})

@@ -1,0 +1,116 @@
+"""Scores as tables: what a run writes, and what metrics are made from."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from classify.features import Samples
+from classify.metrics import BootstrapOptions, ClipScores, emotion_scores, measure
+from classify.windows import Floats, Scores
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+PREFIX = "score_"
+
+
+def scores_frame(
+    samples: Samples,
+    scores: Scores,
+    classes: Sequence[str],
+    base_rates: Floats,
+    *,
+    split: str,
+    fold: int,
+) -> pd.DataFrame:
+    """A row a sample: key, dataset, split, fold, group, label, score_<class>…, covered….
+
+    A sample that the model could not score stands at the training base rates, marked by
+    `covered`; `covered_<modality>` says what the columns had.
+    """
+    import pandas as pd
+
+    covered = ~np.isnan(scores.probabilities).any(axis=1)
+    filled = np.where(covered[:, None], scores.probabilities, base_rates)
+    labels = [classes[i] if i >= 0 else None for i in samples.y.tolist()]
+    content: dict[str, Any] = {
+        "key": samples.keys,
+        "dataset": samples.datasets,
+        "split": split,
+        "fold": np.full(len(samples), fold, dtype=np.int64),
+        "group": samples.groups,
+        "label": pd.Series(labels, dtype="str"),
+        **{PREFIX + name: filled[:, i] for i, name in enumerate(classes)},
+        "covered": covered,
+        **{f"covered_{name}": s.covered for name, s in samples.features.items()},
+    }
+    frame = pd.DataFrame(content)
+    return frame.astype(dict.fromkeys(("key", "dataset", "split", "group"), "str"))
+
+
+def seconds_frame(
+    samples: Samples, scores: Scores, classes: Sequence[str], *, split: str, fold: int
+) -> pd.DataFrame:
+    """A row a second that has a score: key, split, fold, second, score_<class>…."""
+    import pandas as pd
+
+    seconds = scores.seconds or []
+    lengths = [len(one) for one in seconds]
+    joined = np.concatenate(seconds) if seconds else np.zeros((0, len(classes)))
+    frame = pd.DataFrame(
+        {
+            "key": np.repeat(np.array(samples.keys, dtype=object), lengths),
+            "split": split,
+            "fold": np.full(len(joined), fold, dtype=np.int64),
+            "second": np.concatenate([np.arange(n) for n in lengths] or [np.zeros(0, int)]),
+            **{PREFIX + name: joined[:, i] for i, name in enumerate(classes)},
+        }
+    ).astype({"key": "str", "split": "str"})
+    return frame[~np.isnan(joined).any(axis=1)].reset_index(drop=True)
+
+
+def classes_of(frame: pd.DataFrame) -> tuple[str, ...]:
+    """The class names of a scores table, in column order."""
+    return tuple(c[len(PREFIX) :] for c in frame.columns if c.startswith(PREFIX))
+
+
+def clip_scores(frame: pd.DataFrame, base_rates: Sequence[float]) -> ClipScores:
+    """The labelled rows of a scores table, ready for metrics."""
+    classes = classes_of(frame)
+    known = frame[frame["label"].notna()]
+    return emotion_scores(
+        known["key"].tolist(),
+        known["label"].tolist(),
+        known[[PREFIX + name for name in classes]].to_numpy(dtype=np.float64),
+        classes=classes,
+        groups=known["group"].tolist(),
+        base_rates=base_rates,
+        covered=known["covered"].to_numpy(dtype=bool),
+    )
+
+
+def metrics_of(
+    frame: pd.DataFrame, base_rates: Sequence[float], replicates: int, seed: int = 0
+) -> dict[str, object] | None:
+    """The metrics' report as JSON on the labelled rows; None where there are none."""
+    if not frame["label"].notna().any():
+        return None
+    drawn = BootstrapOptions(replicates=replicates, seed=seed)
+    return measure(clip_scores(frame, base_rates), drawn).to_json()
+
+
+def metrics_by_side(
+    frame: pd.DataFrame, base_rates: Sequence[float], replicates: int, seed: int
+) -> dict[str, dict[str, object]]:
+    """Side → the metrics' report as JSON; intervals for validation and test only."""
+    out: dict[str, dict[str, object]] = {}
+    for side in ("train", "val", "test"):
+        rows = frame[frame["split"] == side]
+        drawn = 0 if side == "train" else replicates
+        report = metrics_of(rows, base_rates, drawn, seed)
+        if report is not None:
+            out[side] = report
+    return out

@@ -1,0 +1,168 @@
+"""From clips and the split that was asked for to samples by fold and side."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from avfd import manifest
+from avfd.clips import LABELS, Clip, read_table
+from avfd.home import Home
+from avfd.manifest import HASH, SIDES, Protocol, Side
+from classify.choice import FitOptions
+from classify.columns import Unit
+from classify.features import Index
+from classify.protocols import Split, assign, folds
+
+
+@dataclass(frozen=True)
+class Fold:
+    """One training: which units stand on which side.
+
+    Attributes:
+        number: 0 where there are no folds.
+        sides: side → places in the plan's units.
+    """
+
+    number: int
+    sides: Mapping[Side, Index]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All that is trained and scored in one run.
+
+    Attributes:
+        units: every unit that stands on a side.
+        folds: one, or one a fold.
+        classes: class names; a unit's class number is its label's place here.
+        protocol, text: name and rule in words.
+        leaky, leaking: as in `Split`.
+        excluded: reason → clips on no side.
+        notes: sentences that must stand beside the results.
+    """
+
+    units: tuple[Unit, ...]
+    folds: tuple[Fold, ...]
+    classes: tuple[str, ...]
+    protocol: str
+    text: str
+    leaky: bool
+    leaking: tuple[str, ...]
+    excluded: Mapping[str, int]
+    notes: tuple[str, ...]
+
+    @property
+    def crossed(self) -> bool:
+        """Whether there are folds."""
+        return len(self.folds) > 1
+
+
+def plan_of(home: Home, datasets: Sequence[str], options: FitOptions, validate: bool) -> Plan:
+    """The plan that the options ask for.
+
+    Args:
+        validate: with folds, take the next fold's clips out of training for validation, because
+            the model can make use of it.
+    """
+    clips = [clip for name in datasets for clip in read_table(home.clip_table(name))]
+    if options.folds:
+        splits = folds(clips, options.folds, options.split_seed or 0, target=options.target)
+        name = f"{options.folds} folds"
+    else:
+        layouts = {name: home.read_facts(name).layout for name in datasets}
+        protocol = protocol_of(home, datasets, options.protocol)
+        splits = [
+            assign(clips, protocol, options.split_seed, target=options.target, layouts=layouts)
+        ]
+        name = protocol.name
+    return _plan(name, splits, validate and options.folds is not None)
+
+
+def protocol_of(home: Home, datasets: Sequence[str], name: str | None) -> Protocol:
+    """The named protocol, else the one given at index, else the manifest's default.
+
+    Of several data sets the first whose manifest knows the name; without a name the group hash.
+    """
+    facts = [home.read_facts(dataset) for dataset in datasets]
+    if name is None and len(facts) > 1:
+        return HASH
+    wanted = name or facts[0].protocol
+    known = [manifest.load(f.layout) for f in facts]
+    found = next((m for m in known if wanted in m.protocols), known[0])
+    return found.protocol(wanted)
+
+
+def _plan(name: str, splits: Sequence[Split], validate: bool) -> Plan:
+    places: dict[tuple[str, ...], int] = {}
+    made = [
+        _with_validation(splits, i) if validate else dict(s.units) for i, s in enumerate(splits)
+    ]
+    for sides in made:
+        for side in SIDES:
+            for keys in sides[side]:
+                places.setdefault(keys, len(places))
+    numbered = [
+        Fold(i, {side: _index([places[keys] for keys in sides[side]]) for side in SIDES})
+        for i, sides in enumerate(made)
+    ]
+    first = splits[0]
+    return Plan(
+        units=tuple(_unit(keys, first) for keys in places),
+        folds=tuple(numbered),
+        classes=_classes(splits),
+        protocol=name,
+        text=first.text,
+        leaky=first.leaky,
+        leaking=first.leaking,
+        excluded=first.excluded_counts,
+        notes=_notes(splits, validate),
+    )
+
+
+def _with_validation(splits: Sequence[Split], i: int) -> dict[Side, tuple[tuple[str, ...], ...]]:
+    """Fold i with the next fold's test clips taken out of training, for validation."""
+    units = splits[i].units
+    if len(splits) < 3:
+        return dict(units)
+    held = splits[(i + 1) % len(splits)].units["test"]
+    apart = set(held)
+    train = tuple(keys for keys in units["train"] if keys not in apart)
+    return {"train": train, "val": held, "test": units["test"]}
+
+
+def _notes(splits: Sequence[Split], validate: bool) -> tuple[str, ...]:
+    notes = list(dict.fromkeys(note for split in splits for note in split.notes))
+    if validate and len(splits) > 2:
+        # The fold's own sentence about the missing validation side is no longer true.
+        notes = [note for note in notes if "validation" not in note]
+        notes.append("Each fold is validated on the next one, which does not train it.")
+    return tuple(notes)
+
+
+def _unit(keys: tuple[str, ...], split: Split) -> Unit:
+    dataset = keys[0].split("/", 1)[0]
+    return Unit(dataset, keys, split.groups[keys[0]], split.labels[keys[0]])
+
+
+def side_units(split: Split, side: Side) -> list[Unit]:
+    """The units on one side of a split."""
+    return [_unit(keys, split) for keys in split.units[side]]
+
+
+def _classes(splits: Sequence[Split]) -> tuple[str, ...]:
+    """Real and fake, or the emotions that occur, sorted."""
+    if splits[0].target == "deepfake":
+        return LABELS
+    return tuple(sorted({label for split in splits for label in split.labels.values()}))
+
+
+def _index(places: list[int]) -> Index:
+    return np.array(places, dtype=np.intp)
+
+
+def unlabelled_units(clips: Sequence[Clip]) -> list[Unit]:
+    """Every clip as a unit without a label."""
+    return [Unit(c.key.split("/", 1)[0], (c.key,), c.group or c.key, None) for c in clips]
