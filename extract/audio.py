@@ -34,8 +34,9 @@ Containers round times (Matroska to 1 ms) and clocks drift; a lost AAC or MP3 fr
 MAX_AMPLITUDE = 100.0
 """Louder than this (40 dB over full scale) is damage, not sound; it is cut off there."""
 
-SILENCE_SAMPLES = 1 << 18
-"""Silence for a gap is made in pieces of this many samples, so a long gap costs no memory."""
+BATCH_SAMPLES = 1 << 16
+"""Samples that are resampled at once (a decoder hands over a thousand, which costs more each);
+silence for a gap is made in pieces of so many, so a long gap costs no memory."""
 
 
 def resampled_count(samples: int, from_hz: int, to_hz: int) -> int:
@@ -64,7 +65,7 @@ class Downmixer:
     def push(self, chunk: AudioChunk) -> Iterator[Samples]:
         """Yields what follows `position`: silence for a gap first, then the chunk's sound."""
         self._check_rate(chunk.sample_rate_hz)
-        mono = downmix(chunk.samples)
+        mono = chunk.samples.mean(axis=0, dtype=np.float32)
         start = math.floor(chunk.start_seconds * self.sample_rate_hz + 0.5)
         if self.covered and self._follows(start):
             start = self.position
@@ -89,8 +90,8 @@ class Downmixer:
         return math.floor(self.seconds * self.sample_rate_hz + 0.5)
 
     def _silence(self, samples: int) -> Iterator[Samples]:
-        for done in range(0, samples, SILENCE_SAMPLES):
-            piece = np.zeros(min(SILENCE_SAMPLES, samples - done), dtype=np.float32)
+        for done in range(0, samples, BATCH_SAMPLES):
+            piece = np.zeros(min(BATCH_SAMPLES, samples - done), dtype=np.float32)
             self.position += len(piece)
             yield piece
 
@@ -103,11 +104,10 @@ class Downmixer:
         return mono
 
 
-def downmix(samples: Samples) -> Samples:
-    """The plain mean of the channels, [channels, n] → [n]; what is not a number is silence."""
-    clean = np.nan_to_num(samples, nan=0.0, posinf=0.0, neginf=0.0)
-    mono = np.clip(clean, -MAX_AMPLITUDE, MAX_AMPLITUDE).mean(axis=0, dtype=np.float32)
-    return np.ascontiguousarray(mono, dtype=np.float32)
+def cleaned(mono: Samples) -> Samples:
+    """The samples within ± `MAX_AMPLITUDE`; what is not a number is silence."""
+    finite = np.nan_to_num(mono, nan=0.0, posinf=0.0, neginf=0.0)
+    return np.clip(finite, -MAX_AMPLITUDE, MAX_AMPLITUDE)
 
 
 class Resampler:
@@ -213,6 +213,8 @@ class AudioTap:
         self._mixer = Downmixer(seconds)
         self._resampler: Resampler | None = None
         self._cutter = BlockCutter(wanted)
+        self._waiting: list[Samples] = []
+        self._samples_waiting = 0
 
     def push(self, chunk: AudioChunk) -> list[AudioBlock]:
         """Takes a chunk; returns the blocks that became complete.
@@ -222,19 +224,29 @@ class AudioTap:
         """
         blocks: list[AudioBlock] = []
         for samples in self._mixer.push(chunk):
-            self._cutter.push(self._resample().push(samples))
-            blocks += self._cutter.ready(self._covered())
+            self._waiting.append(samples)
+            self._samples_waiting += len(samples)
+            if self._samples_waiting >= BATCH_SAMPLES:
+                blocks += self._flush()
         return blocks
 
     def finish(self) -> list[AudioBlock]:
         """The blocks that were left when the file ended."""
         if not self._mixer.position:
             return []
+        blocks = self._flush()
         self._cutter.push(self._resample().finish())
         rate = self._mixer.sample_rate_hz
         end = resampled_count(self._mixer.position, rate, self.wanted.sample_rate_hz)
         covered = self._covered()
-        return [*self._cutter.ready(covered), *self._cutter.last(end, covered)]
+        return [*blocks, *self._cutter.ready(covered), *self._cutter.last(end, covered)]
+
+    def _flush(self) -> list[AudioBlock]:
+        if self._waiting:
+            samples = cleaned(np.concatenate(self._waiting))
+            self._cutter.push(self._resample().push(samples))
+        self._waiting, self._samples_waiting = [], 0
+        return list(self._cutter.ready(self._covered()))
 
     def _resample(self) -> Resampler:
         if self._resampler is None:
