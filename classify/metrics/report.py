@@ -135,15 +135,15 @@ def _metric_set(scores: ClipScores, options: BootstrapOptions, if_empty: str) ->
     draws = replicates_of(statistics, scores.groups, options) if groups > 1 else {}
     metrics = {}
     for name in names:
-        drawn = percentile_interval(draws[name], options.level) if name in draws else None
-        low, high = drawn or (None, None)
+        drawn = draws.get(name, np.empty(0))
+        low, high = percentile_interval(drawn, options.level) or (None, None)
         metric = Metric(_defined(values[name]), low, high, clips, groups)
-        metrics[name] = replace(metric, reason=_reason(name, metric, scores))
+        metrics[name] = replace(metric, reason=_reason(name, metric, scores, drawn))
     return MetricSet(metrics, _confusion(scores))
 
 
-def _reason(name: str, metric: Metric, scores: ClipScores) -> str:
-    """Why the number or its interval is missing, or what it leaves out."""
+def _reason(name: str, metric: Metric, scores: ClipScores, drawn: Floats) -> str:
+    """Why the number or its interval is missing, or what either leaves out."""
     absent = [c for c in scores.classes if c not in set(scores.labels)]
     if metric.value is None:
         return f"undefined: no clip is {' or '.join(absent)}"
@@ -153,6 +153,8 @@ def _reason(name: str, metric: Metric, scores: ClipScores) -> str:
     if metric.low is None:
         one = metric.groups == 1
         reasons.append("no interval: all clips are one group" if one else "no interval was drawn")
+    elif undefined := int(np.isnan(drawn).sum()):
+        reasons.append(f"undefined on {undefined} of {len(drawn)} replicates, which are left out")
     return "; ".join(reasons)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -151,9 +152,9 @@ def _check_lengths(scores: ClipScores) -> None:
                 found=shape,
                 accepted=wanted[name],
             )
-    if len(set(scores.keys)) < clips:
-        twice = sorted({k for k in scores.keys if scores.keys.count(k) > 1})[:10]
-        raise InputError("clips are scored twice", where="keys", found=", ".join(twice))
+    twice = sorted(key for key, times in Counter(scores.keys).items() if times > 1)
+    if twice:
+        raise InputError("clips are scored twice", where="keys", found=", ".join(twice[:10]))
 
 
 def _check_labels(scores: ClipScores) -> None:

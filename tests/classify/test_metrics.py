@@ -119,6 +119,14 @@ def test_one_group_has_no_interval():
     assert metric.reason == "no interval: all clips are one group"
 
 
+def test_replicates_without_a_class_are_left_out_and_said():
+    """Three groups, fakes in one: a replicate misses it with probability (2/3)^3 = 0.296."""
+    scores = make([1, 0, 0, 0], [0.9, 0.1, 0.2, 0.3], groups=["a", "a", "b", "c"])
+    reason = measure(scores, BootstrapOptions(replicates=2000)).covered.metrics["auc"].reason
+    undefined = int(reason.removeprefix("undefined on ").split(" of 2000 replicates")[0])
+    assert undefined / 2000 == pytest.approx(0.296, abs=0.04)
+
+
 @pytest.mark.parametrize("drop", [None, "sad"])
 def test_emotion_metrics_equal_scikit_learn(drop):
     rng = np.random.default_rng(3)
