@@ -112,7 +112,10 @@ def progress(words: str) -> Iterator[Progress]:
 
 
 def set_up_logging(verbose: bool) -> None:
-    """Log records on stderr: warnings, or everything of ours with --verbose."""
-    logging.basicConfig(format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr)
+    """Log records of our packages on stderr: warnings, or every step with --verbose."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(logging.Formatter("%(levelname)s %(name)s: %(message)s"))
     for name in ("avfd", "extract", "classify"):
-        logging.getLogger(name).setLevel(logging.DEBUG if verbose else logging.INFO)
+        logger = logging.getLogger(name)
+        logger.handlers = [handler]
+        logger.setLevel(logging.DEBUG if verbose else logging.WARNING)

@@ -35,7 +35,8 @@ def read(
     streams = {"audio": source.audio, "video": source.video}
     by_index = {stream.index: m for m in lines if (stream := streams[m]) is not None}
     for packet in _packets(source, list(by_index)):
-        modality = by_index[packet.stream_index]
+        # A flushing packet has no index of its own, only its stream.
+        modality = by_index[packet.stream.index]
         if modality in problems or lines[modality].done:
             continue
         try:

@@ -310,3 +310,15 @@ def test_digest_of_one_file_is_its_own_and_of_two_depends_on_both(tmp_path: Path
     two.write_bytes(b"two")
     assert file_sha256([one]) == hashlib.sha256(b"one").hexdigest()
     assert file_sha256([one, two]) != file_sha256([two, one])
+
+
+@pytest.mark.parametrize(("audio", "video"), [(True, False), (False, True)])
+def test_one_track_of_a_file_with_both_is_read_to_its_end(
+    make_video: Maker, tmp_path: Path, audio: bool, video: bool
+) -> None:
+    path = make_video(tmp_path / "both.mp4", seconds=2.0)
+    clip = Clip("d/c", video_path=path.name, audio_path=path.name)
+    one = split(decode(tmp_path, None, clip, audio=audio, video=video))
+    assert (bool(one.sound), bool(one.pictures)) == (audio, video)
+    last = (one.sound or one.pictures)[-1]
+    assert last.start_seconds > 1.9
