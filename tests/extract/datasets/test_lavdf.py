@@ -1,0 +1,72 @@
+"""LAV-DF: labels of picture and sound, fake segments, either list, unknown fields."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from avfd.errors import InputError
+from extract.datasets.base import MISSING, UNLISTED
+
+TOP = "LAV-DF"
+
+
+def test_labels_sides_and_segments(read, trees):
+    clips = read("lavdf", trees.LAVDF).clips
+    facts = {
+        key.removeprefix(f"{TOP}/"): (c.label, c.video_label, c.audio_label, c.split)
+        for key, c in clips.items()
+    }
+    assert facts == {
+        "train/000001.mp4": ("fake", "fake", "real", "train"),
+        "train/000002.mp4": ("real", "real", "real", "train"),
+        "dev/000003.mp4": ("fake", "real", "fake", "val"),
+        "test/000004.mp4": ("real", None, None, "test"),
+        "test/000006.mp4": (None, None, None, None),
+    }
+    assert clips[f"{TOP}/train/000001.mp4"].fake_segments == ((1.5, 2.25),)
+    assert clips[f"{TOP}/dev/000003.mp4"].fake_segments == ((0.0, 1.0), (2.0, 3.5))
+    assert clips[f"{TOP}/train/000002.mp4"].fake_segments == ()
+    assert clips[f"{TOP}/test/000004.mp4"].fake_segments is None
+
+
+def test_a_fake_names_its_original(read, trees):
+    clips = read("lavdf", trees.LAVDF).clips
+    assert clips[f"{TOP}/train/000001.mp4"].source == f"d/{TOP}/train/000002.mp4"
+
+
+def test_missing_and_unlisted_files_are_counted(read, trees):
+    assert read("lavdf", trees.LAVDF).notes.counts == {MISSING: 1, UNLISTED: 1}
+
+
+def test_the_full_list_is_read_where_the_short_one_is_not_there(read, trees):
+    short = f"{TOP}/metadata.min.json"
+    full = {**trees.LAVDF, f"{TOP}/metadata.json": trees.LAVDF[short]}
+    del full[short]
+    assert read("lavdf", full).clips[f"{TOP}/train/000001.mp4"].label == "fake"
+
+
+def test_a_list_without_counts_still_labels(read, trees):
+    records = json.dumps([{"file": "a.mp4", "fake_periods": [[0, 1]]}, {"file": "b.mp4"}])
+    clips = read("lavdf", {"metadata.json": records, **trees.media("a.mp4", "b.mp4")}).clips
+    assert [clip.label for clip in clips.values()] == ["fake", "real"]
+
+
+@pytest.mark.parametrize(
+    ("records", "message"),
+    [
+        ([{"name": "a.mp4"}], "not a record of a clip"),
+        ([{"file": "a.mp4", "fake_periods": [3]}], "not a list of pairs"),
+        ([{"file": "../a.mp4"}], "stay below"),
+    ],
+)
+def test_broken_records_are_named(read, trees, records, message):
+    with pytest.raises(InputError, match=message):
+        read("lavdf", {"metadata.json": json.dumps(records), **trees.media("a.mp4")})
+
+
+def test_without_a_list_everything_is_unlabelled(read, trees):
+    found = read("lavdf", trees.media("train/000001.mp4"))
+    assert found.notes.counts == {UNLISTED: 1}
+    assert "neither metadata.min.json nor metadata.json" in found.notes.lines()[0]
