@@ -28,6 +28,10 @@ KEY_POINTS = ("right eye", "left eye", "nose", "mouth", "right ear", "left ear")
 """The six key points in the model's order; right and left are the person's."""
 
 
+MIN_TILE_PIXELS = 32
+"""Smaller tiles are not looked at."""
+
+
 @dataclass(frozen=True)
 class Face:
     """A detected face, in pixels of the picture.
@@ -69,6 +73,8 @@ class SearchOptions:
 
     Attributes:
         min_score: detections below are dropped.
+        sure_score: a face that was not followed before counts only if a closer look gives this
+            much (measured: noise up to 0.54, the darkest real face 0.67, most 0.8 and more).
         tile_overlap: part of a tile's side that it shares with the next, at least.
         tile_levels: how often tiles are halved; 2: the shorter side, then half of it.
         merge_overlap: of two detections that share this much (of the smaller box), the one with
@@ -77,6 +83,7 @@ class SearchOptions:
     """
 
     min_score: float = 0.5
+    sure_score: float = 0.6
     tile_overlap: float = 0.25
     tile_levels: int = 2
     merge_overlap: float = 0.5
@@ -97,8 +104,7 @@ class Detector:
             )
             self._network = vision.FaceDetector.create_from_options(options)
             self.detect(np.zeros((128, 128, 3), np.uint8))
-        # The library's own clean-up fails with noise once the interpreter is half gone.
-        atexit.register(self.close)
+        atexit.register(self._abandon)
 
     def detect(self, rgb: NDArray[np.uint8]) -> list[Face]:
         """The faces in uint8 [height, width, 3], best first."""
@@ -113,8 +119,12 @@ class Detector:
         return sorted(faces, key=lambda face: -face.score)
 
     def close(self) -> None:
-        atexit.unregister(self.close)
+        atexit.unregister(self._abandon)
         self._network.close()
+
+    def _abandon(self) -> None:
+        """Leave the network to the ending process: its own clean-up fails, noisily, so late."""
+        self._network._handle = None
 
     def __enter__(self) -> Self:
         return self
@@ -138,16 +148,31 @@ class FaceSearch:
     def everywhere(self, frame: VideoFrame) -> list[Face]:
         """The whole picture, then tiles, then smaller tiles, up to the first that show a face."""
         width, height = frame.size
-        faces = self._detector.detect(frame.rgb)
+        faces = self._sure(frame, self._detector.detect(frame.rgb))
         side = min(width, height)
         for _ in range(self._options.tile_levels):
-            if faces or side < 32:
+            if faces or side < MIN_TILE_PIXELS:
                 break
             tiles = _tiles(width, height, side, self._options.tile_overlap)
             found = [face for x, y in tiles for face in self._in_square(frame, x, y, side)]
-            faces = merged(found, self._options.merge_overlap)
+            faces = self._sure(frame, found)
             side //= 2
         return faces
+
+    def _sure(self, frame: VideoFrame, faces: list[Face]) -> list[Face]:
+        """The distinct faces among detections, as a closer look at each shows them."""
+        overlap = self._options.merge_overlap
+        closer = [self._closer(frame, face) for face in merged(faces, overlap)]
+        return merged([f for f in closer if f.score >= self._options.sure_score], overlap)
+
+    def _closer(self, frame: VideoFrame, face: Face) -> Face:
+        """The face as the square around it shows it, or as it is where that shows none.
+
+        A face that is small in what the network sees gets a larger box and a lower score; this
+        makes them equal in kind to those of following.
+        """
+        near = [other for other in self.around(frame, face) if shared(face, other) > 0.0]
+        return max(near, key=lambda other: shared(face, other), default=face)
 
     def around(self, frame: VideoFrame, face: Face) -> list[Face]:
         """A square around a face found shortly before."""
@@ -156,15 +181,6 @@ class FaceSearch:
         corner = np.round(face.centre - side / 2).astype(int)
         x, y = np.clip(corner, 0, (width - side, height - side))
         return self._in_square(frame, int(x), int(y), side)
-
-    def refined(self, frame: VideoFrame, face: Face) -> Face:
-        """The face as the square around it shows it, or as it is where that shows none.
-
-        A face that is small in what the network sees gets a larger box; this makes the box of a
-        first search equal in kind to those of following.
-        """
-        near = [other for other in self.around(frame, face) if shared(face, other) > 0.0]
-        return max(near, key=lambda other: shared(face, other), default=face)
 
     def _in_square(self, frame: VideoFrame, x: int, y: int, side: int) -> list[Face]:
         pixels = frame.region(x, y, x + side, y + side)

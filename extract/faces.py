@@ -197,11 +197,9 @@ class _Follower:
         faces = self._search.everywhere(frame)
         self.faces_seen = max(self.faces_seen, len(faces))
         if followed is not None:
-            face = self._same(faces, followed)
-        else:
-            face = max(faces, key=lambda face: face.weight, default=None)
-            self._track += face is not None
-        return face and self._search.refined(frame, face)
+            return self._same(faces, followed)
+        self._track += bool(faces)
+        return max(faces, key=lambda face: face.weight, default=None)
 
     def _same(self, faces: list[Face], followed: Face) -> Face | None:
         """The nearest of those that can be the followed face."""

@@ -7,6 +7,7 @@ tenth of the picture, as the real network needs it.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import av
 import numpy as np
@@ -160,8 +161,16 @@ def test_a_small_face_in_a_large_picture_is_found_in_tiles() -> None:
     slots = track(frames(lambda t: [box], 0.5, size=size), detector=detector)
     assert len(found(slots)) == 15
     assert slots[0].box == pytest.approx((1500 / 1920, 700 / 1080, 60 / 1920, 60 / 1080))
-    # One whole picture, two and ten tiles, one closer look; then one square a search.
-    assert detector.calls <= 1 + 3 + 15 + 1 + 3
+    # The whole picture, tiles of two sizes, a closer look; then one square a search.
+    assert detector.calls == 1 + 3 + 15 + 1 + 3
+
+
+def test_a_face_that_a_closer_look_does_not_confirm_is_none() -> None:
+    class Doubtful(BlobDetector):
+        def detect(self, rgb: NDArray[np.uint8]) -> list[Face]:
+            return [replace(face, score=0.55) for face in super().detect(rgb)]
+
+    assert found(track(frames(lambda t: [(80, 60, 64, 48)], 1.0), detector=Doubtful())) == []
 
 
 def test_where_there_is_no_face_no_slot_has_one() -> None:

@@ -62,14 +62,3 @@ def test_no_face_is_seen_in_noise(blazeface: Path) -> None:
     slots += tracker.finish(1)
     assert len(slots) == TRACK_RATE_HZ
     assert all(slot.box is None for slot in slots)
-
-
-def test_every_clip_scans_and_decodes(testdata: Path) -> None:
-    clips = sorted(p for p in (testdata / "clips").rglob("*") if p.is_file())
-    assert len(clips) == 81
-    for path in clips:
-        facts = scan(path)
-        assert facts.has_video
-        assert 0.4 < facts.seconds < 61
-        clip = Clip("d/c", video_path=path.name, start_seconds=facts.seconds / 2)
-        assert next(decode(path.parent, None, clip, audio=False, video=True)).start_seconds == 0.0
