@@ -7,7 +7,7 @@ import shutil
 import tempfile
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -117,11 +117,11 @@ def _sweep(
 @contextmanager
 def _kept(repository: icechunk.Repository, snapshots: list[str]) -> Iterator[None]:
     """Hold snapshots by tags of their own; a name cannot be used twice, so each is random."""
-    known = {info.id for info in repository.ancestry(branch=BRANCH)}
-    names = {f"{KEEP}{uuid.uuid4().hex}": each for each in snapshots if each in known}
     try:
-        for name, snapshot_id in names.items():
-            repository.create_tag(name, snapshot_id)
+        for snapshot_id in snapshots:
+            # A reader may have asked for a snapshot that was collected long ago.
+            with suppress(icechunk.IcechunkError):
+                repository.create_tag(f"{KEEP}{uuid.uuid4().hex}", snapshot_id)
         yield
     finally:
         _drop_keepers(repository)
