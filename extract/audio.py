@@ -65,7 +65,7 @@ class Downmixer:
     def push(self, chunk: AudioChunk) -> Iterator[Samples]:
         """Yields what follows `position`: silence for a gap first, then the chunk's sound."""
         self._check_rate(chunk.sample_rate_hz)
-        mono = chunk.samples.mean(axis=0, dtype=np.float32)
+        mono = downmix(chunk.samples)
         start = math.floor(chunk.start_seconds * self.sample_rate_hz + 0.5)
         if self.covered and self._follows(start):
             start = self.position
@@ -102,6 +102,13 @@ class Downmixer:
         self.covered.append((start, end))
         self.position = end
         return mono
+
+
+def downmix(samples: Samples) -> Samples:
+    """The plain mean of the channels, [channels, n] → [n]."""
+    with np.errstate(all="ignore"):  # damaged sound holds anything; `cleaned` mends it
+        mono: Samples = samples.mean(axis=0, dtype=np.float32)
+    return mono
 
 
 def cleaned(mono: Samples) -> Samples:

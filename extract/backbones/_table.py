@@ -78,6 +78,8 @@ def _context(spec: BackboneSpec) -> str:
 def _audio_context(audio: AudioInput) -> str:
     if audio.block_seconds is None:
         return "the whole clip"
+    if audio.lead_seconds == audio.tail_seconds == 0:
+        return "each vector its own span"
     around = f"{audio.lead_seconds:g} s before, {audio.tail_seconds:g} s after"
     return f"whole clip, above {audio.block_seconds:g} s in blocks ({around})"
 

@@ -56,7 +56,7 @@ def test_columns_stand_in_the_published_order():
     assert [names[i] for i in VOICING_DELTAS] == [f"{name}_de" for name in names[:6]]
 
 
-@pytest.mark.parametrize(("seconds", "rows"), [(1, 96), (3, 296), (10, 996)])
+@pytest.mark.parametrize(("seconds", "rows"), [(1, 96), (3, 296)])
 def test_rows_are_as_many_as_opensmile_gives(seconds, rows):
     slots = Compare2016().audio(whole(voice(seconds)))
     assert slots.values.shape == (rows, 130)
@@ -70,12 +70,12 @@ def test_under_sixty_milliseconds_is_absent():
 
 
 def test_segments_differ_from_the_whole_in_the_deltas_of_voicing_only():
-    sound = voice(24)
-    segment = AudioBlock(sound[2 * RATE : 21 * RATE], RATE, 2.0, (12.0, 20.0), ((2.0, 21.0),))
+    sound = voice(16)
+    segment = AudioBlock(sound[2 * RATE : 15 * RATE], RATE, 2.0, (12.0, 14.0), ((2.0, 15.0),))
     part, full = Compare2016().audio(segment), Compare2016().audio(whole(sound))
     assert part.first_slot == 1_200
-    assert len(part.values) == 800
-    differs = (part.values != full.values[1_200:2_000]).any(axis=0)
+    assert len(part.values) == 200
+    differs = (part.values != full.values[1_200:1_400]).any(axis=0)
     assert set(np.flatnonzero(differs)) <= set(VOICING_DELTAS)
 
 
