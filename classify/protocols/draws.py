@@ -77,8 +77,11 @@ def clustered(
     of a data set without a length.
 
     Args:
+        clips: sorted by key.
         seconds_of: data set → length in seconds.
     """
+    if not any(seconds_of.values()):
+        return tuple((clip.key,) for clip in clips)
 
     def kind(clip: Clip) -> tuple[str, str, str]:
         return dataset_of(clip), clip.subject or f"nobody {clip.key}", labels[clip.key]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal
 
 from avfd.clips import Clip
@@ -64,7 +65,7 @@ class Split:
         """Reason → number of clips, the commonest first."""
         return dict(Counter(self.excluded.values()).most_common())
 
-    @property
+    @cached_property
     def _sets(self) -> dict[Side, frozenset[str]]:
         return {side: frozenset(self.keys(side)) for side in SIDES}
 
