@@ -36,9 +36,9 @@ LIBRARIES = ("avfd", "av", "librosa", "mediapipe", "numpy", "opensmile", "soxr",
 
 
 def worker_memory_bytes(workers: int) -> int:
-    """A worker's fair share of the machine's memory, between 2 and 16 GiB."""
+    """A worker's fair share of the machine's memory, between 4 and 16 GiB."""
     machine = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    return min(16 * GIB, max(2 * GIB, machine // workers))
+    return min(16 * GIB, max(4 * GIB, machine // workers))
 
 
 @dataclass(frozen=True)

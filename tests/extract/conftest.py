@@ -14,16 +14,27 @@ from avfd.home import Home
 _HERE = Path(__file__).parent
 
 
+def _load(name: str) -> ModuleType:
+    """A helper module beside this file; tests have no packages to import from."""
+    if name not in sys.modules:
+        spec = importlib.util.spec_from_file_location(name, _HERE / f"{name}.py")
+        assert spec is not None
+        assert spec.loader is not None
+        sys.modules[name] = module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+    return sys.modules[name]
+
+
 @pytest.fixture(scope="session")
 def extracts() -> ModuleType:
     """The module `extracts`: small data sets, extracts as processes, caches as plain data."""
-    if "extracts" not in sys.modules:
-        spec = importlib.util.spec_from_file_location("extracts", _HERE / "extracts.py")
-        assert spec is not None
-        assert spec.loader is not None
-        sys.modules["extracts"] = module = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(module)
-    return sys.modules["extracts"]
+    return _load("extracts")
+
+
+@pytest.fixture(scope="session")
+def damage() -> ModuleType:
+    """The module `damage`: media that are broken in many ways."""
+    return _load("damage")
 
 
 @pytest.fixture(scope="session")
