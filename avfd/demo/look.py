@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from avfd.demo.photo import CHIN, EYES, LOWER_LIP, MOUTH_CORNERS, SIZE_PX, Image, photograph, sample
+from avfd.demo.photo import CHIN, EYES, LOWER_LIP, MOUTH_CORNERS, SIZE_PX, Image, photograph
 
 FRAME_PX, MARGIN_PX = 256, 20
 BASE_PX = FRAME_PX + 2 * MARGIN_PX
@@ -68,12 +68,11 @@ class Portrait:
     """A person at rest.
 
     Attributes:
-        colour, alpha: [296, 296, 3] and [296, 296], see `BASE_PX`.
+        image: colours and alpha, [296, 296, 4], see `BASE_PX`.
         eyes, mouth_corners, lower_lip, chin: where they are in it, x and y.
     """
 
-    colour: Image
-    alpha: Image
+    image: Image
     eyes: tuple[tuple[float, float], ...]
     mouth_corners: tuple[tuple[float, float], ...]
     lower_lip: tuple[float, float]
@@ -87,16 +86,16 @@ def draw(random: np.random.Generator, male: bool) -> Look:
         return float(random.uniform(low, high))
 
     eye_x, eye_y = near(0.92, 1.15), near(0.85, 1.2)
-    jaw, hair_x = (
-        (near(1.04, 1.14), near(0.82, 0.92)) if male else (near(0.9, 1.04), near(0.9, 1.1))
-    )
+    jaw = near(1.04, 1.14) if male else near(0.9, 1.04)
+    hair_x = near(0.82, 0.92) if male else near(0.9, 1.1)
+    hair_y = near(0.9, 1.05) if male else near(0.95, 1.1)
     stretches = (
         Stretch(129, 130, 55, 60, near(0.92, 1.10), near(0.94, 1.10)),
         Stretch(128, 168, 40, 26, jaw, near(0.95, 1.12)),
         *(Stretch(x, y, 15, 12, eye_x, eye_y) for x, y in EYES),
         Stretch(128, 118, 15, 20, near(0.82, 1.3), near(0.95, 1.12)),
         Stretch(128, 146, 26, 16, near(0.86, 1.12), near(0.9, 1.2)),
-        Stretch(130, 70, 80, 45, hair_x, near(0.9, 1.05) if male else near(0.95, 1.1)),
+        Stretch(130, 70, 80, 45, hair_x, hair_y),
     )
     return Look(
         stretches=stretches,
@@ -121,11 +120,12 @@ def portrait(look: Look) -> Portrait:
         x = SIZE_PX - 1 - x
     dx, dy = _shifts(look, x, y)
     layers = np.dstack([_coloured(look), photo.person])
-    warped = sample(layers, x + dx, y + dy)
-    places = [*EYES, *MOUTH_CORNERS, LOWER_LIP, CHIN]
-    found = [_place(look, place) for place in places]
     return Portrait(
-        warped[..., :3], warped[..., 3], tuple(found[:2]), tuple(found[2:4]), *found[4:]
+        image=sample(layers, x + dx, y + dy),
+        eyes=tuple(_place(look, eye) for eye in EYES),
+        mouth_corners=tuple(_place(look, corner) for corner in MOUTH_CORNERS),
+        lower_lip=_place(look, LOWER_LIP),
+        chin=_place(look, CHIN),
     )
 
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 VOICES = {
-    "female": ("en-us+f1", "en+f2", "en-gb+f3", "en-us+f4", "en+f5", "en-gb+Annie"),
-    "male": ("en-us+m1", "en+m2", "en-gb+m3", "en-us+m4", "en+m7", "en-gb+Alex"),
+    "female": ("en-us+f1", "en+f2", "en-gb-x-rp+f3", "en-us+f4", "en+f5", "en-gb-scotland+Annie"),
+    "male": ("en-us+m1", "en+m2", "en-gb-x-rp+m3", "en-us+m4", "en+m7", "en-gb-scotland+Alex"),
 }
 
 SENTENCES = (
