@@ -11,7 +11,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 EXTRAS := extract,classify,opensmile,demo,dev
 INSTALLED := $(VENV)/.installed
-WEIGHTS := $(VENV)/share/avfd-weights
+WEIGHTS := $(VENV)/share/avfd/weights
 SOURCES := avfd extract classify tests benchmarks scripts
 PYTEST_ARGS ?= -n auto
 
@@ -25,13 +25,13 @@ help: ## list the targets
 
 venv: $(INSTALLED) ## make .venv and install everything, pinned (once; 2-10 minutes)
 
-# hatchling goes in first, so that the build of avfd itself uses the pinned one.
+# hatchling and editables go in first, so that avfd is built with the pinned ones.
 $(INSTALLED): pyproject.toml constraints.txt
 	@[ -n "$(PYTHON)" ] || { echo "avfd needs Python 3.11 or newer: neither python3.11 nor" \
 	  "python3 is one; install it or name one with make PYTHON=…" >&2; exit 2; }
 	@[ -x $(BIN)/python ] || "$(PYTHON)" -m venv $(VENV) || { rm -rf $(VENV); echo "$(PYTHON)" \
 	  "could not make $(VENV): does it lack ensurepip (Debian: python3-venv)?" >&2; exit 2; }
-	$(BIN)/python -m pip install --quiet -c constraints.txt hatchling
+	$(BIN)/python -m pip install --quiet -c constraints.txt hatchling editables
 	$(BIN)/python -m pip install --no-build-isolation -c constraints.txt -e '.[$(EXTRAS)]' | tail -n 1
 	@touch $@
 
@@ -39,7 +39,7 @@ weights: $(WEIGHTS)/.pulled ## fetch the face detector's model file (once; 230 k
 
 $(WEIGHTS)/.pulled: $(INSTALLED)
 	@mkdir -p $(WEIGHTS)
-	$(BIN)/avfd weights pull blazeface
+	$(BIN)/avfd weights pull blazeface --home $(dir $(WEIGHTS))
 	@touch $@
 
 demo: weights ## make a small corpus, extract, fit, evaluate: the whole road

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from avfd.demo.photo import CHIN, EYES, LOWER_LIP, MOUTH_CORNERS, SIZE_PX, Image, photograph
+from avfd.demo.photo import CHIN, EYES, LOWER_LIP, MOUTH_CORNERS, SIZE_PX, Image, photograph, sample
 
 FRAME_PX, MARGIN_PX = 256, 20
 BASE_PX = FRAME_PX + 2 * MARGIN_PX
