@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -36,11 +36,6 @@ class TrackOptions:
     same_distance: float = 0.6
     same_ratio: float = 2.0
     search: SearchOptions = field(default_factory=SearchOptions)
-
-    def flat(self) -> dict[str, int | float]:
-        """Every constant by name, as it enters a spec's options and so the fingerprint."""
-        own = asdict(self)
-        return {**{f"search_{k}": v for k, v in own.pop("search").items()}, **own}
 
 
 @dataclass(frozen=True)

@@ -90,6 +90,3 @@ class FaceTracker:
 def first_slot_from(seconds: float) -> int:
     """The first slot whose centre is not before a moment."""
     return max(0, math.ceil(seconds * TRACK_RATE_HZ - 0.5 - _CENTRE_TOLERANCE))
-
-
-_first_slot_from = first_slot_from

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from extract.face_detector import Detector, Face, SearchOptions, merged
+from extract.face_detector import Detector, Face, merged
 from extract.faces import TRACK_RATE_HZ, FaceTracker, TrackedSlot, TrackOptions
 from extract.media import VideoFrame
 
@@ -195,13 +195,6 @@ def test_the_vector_is_box_score_and_points() -> None:
     vector = slot.vector()
     assert (vector.dtype, vector.shape) == (np.float32, (17,))
     assert vector[:5] == pytest.approx([0.25, 0.25, 0.2, 0.2, 250 / 255])
-
-
-def test_every_constant_is_in_the_flat_options() -> None:
-    flat = OPTIONS.flat()
-    assert flat["every_slots"] == 5
-    assert flat["search_min_score"] == SearchOptions().min_score
-    assert all(isinstance(value, int | float) for value in flat.values())
 
 
 def test_of_two_detections_of_one_face_the_better_stays() -> None:
