@@ -23,6 +23,7 @@ class Plugin(Backbone):
 @pytest.fixture
 def plugin(tmp_path, monkeypatch):
     """Writes an importable plugin module; the registry is as before afterwards."""
+    backbones.load_all()  # before the copy: a module registers only once, when first imported
     monkeypatch.setattr(base, "_REGISTRY", dict(base._REGISTRY))
     monkeypatch.syspath_prepend(tmp_path)
 
