@@ -149,6 +149,7 @@ def make_plan(
     cache = Cache.open(home.cache_url(dataset), dataset=dataset, lock_path=home.lock_path(dataset))
     load_all()
     specs = {column: build(backbone).spec for column, backbone in columns.items()}
+    _check_inputs(specs)
     weights = {name: find(name, home) for spec in specs.values() for name in spec.weights}
     for column, spec in specs.items():
         cache.ensure_column(column, spec, fingerprint(spec, weights), {"versions": versions()})
@@ -170,6 +171,21 @@ def make_plan(
     )
     _check_space(plan, home.cache_url(dataset))
     return plan
+
+
+def _check_inputs(specs: Mapping[str, BackboneSpec]) -> None:
+    """Refuse a backbone that reads a column: no backbone does yet, and `Backbone` has no such call.
+
+    The place for it: its column among `Plan._stored`, its call beside the face pass's.
+    """
+    for column, spec in specs.items():
+        if spec.reads:
+            raise InputError(
+                "a backbone that reads another column cannot be extracted yet",
+                where=column,
+                found=f"reads {spec.reads}",
+                accepted="backbones that take sound or pictures",
+            )
 
 
 def fingerprint(spec: BackboneSpec, weights: Mapping[str, WeightsFile]) -> str:
