@@ -23,6 +23,9 @@ FORMATS = (
 """FFmpeg's names of the containers that are read. Left out: playlists, which open other files and
 addresses, and formats that make pictures of any text."""
 
+MAX_PIXELS = 1 << 26
+"""A larger picture (8K has half of that) is damage or meant to exhaust memory; not decoded."""
+
 MAX_GAP_SECONDS = 3600.0
 """A longer step between two packets of a track is a damaged time stamp, not a gap."""
 
@@ -73,6 +76,7 @@ def _source(path: Path, container: InputContainer, threads: int) -> Source:
     sounds = [s for s in container.streams.audio if _decodes(s)]
     for stream in (*pictures[:1], *sounds[:1]):
         stream.codec_context.thread_count = threads
+        stream.codec_context.options = {"max_pixels": str(MAX_PIXELS)}
     video = pictures[0] if pictures else None
     audio = sounds[0] if sounds else None
     starts = [

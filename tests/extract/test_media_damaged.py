@@ -140,5 +140,16 @@ def test_wild_time_stamps_do_not_stretch_the_clip(tmp_path: Path, make_video: Ma
     assert max(frame.start_seconds for frame in pictures) < 2.0
 
 
+def test_a_picture_of_monstrous_size_is_not_decoded(
+    tmp_path: Path, make_video: Maker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import extract.media.opening as opening
+
+    monkeypatch.setattr(opening, "MAX_PIXELS", 96 * 64 - 1)
+    items = decoding(make_video(tmp_path / "a.mp4", 1.0))
+    assert all(isinstance(item, AudioChunk) for item in items)
+    assert "nothing of the pictures could be decoded" in str(items.problems["video"])
+
+
 def _black(seconds: float, size: tuple[int, int]) -> np.ndarray:
     return np.zeros((size[1], size[0], 3), np.uint8)
