@@ -34,9 +34,10 @@ class _Plan:
 def update_clips(store: Store, entries: Sequence[Entry], sha256_of: Digest | None) -> IndexChange:
     """Add new clips, retire and re-add changed ones, in one commit."""
     _check_unique(entries)
-    # Hashing media takes long: ask before the lock is taken; inside it the answers are known.
     known = None if sha256_of is None else cache(sha256_of)
-    _plan(store.read(store.head()), entries, known)
+    if known is not None:
+        # Hashing media takes long: ask before the lock is taken; inside it the answers are known.
+        _plan(store.read(store.head()), entries, known)
 
     def body(root: zarr.Group) -> IndexChange:
         plan = _plan(root, entries, known)

@@ -34,7 +34,7 @@ def pin(folder: Path, snapshot_id: str, owner: object) -> None:
     A folder that cannot be written (a cache on read-only media) leaves the snapshot unmarked:
     nobody can collect garbage there either.
     """
-    with suppress(PermissionError, OSError):
+    with suppress(OSError):
         folder.mkdir(parents=True, exist_ok=True)
         weakref.finalize(owner, os.close, _shared(folder / snapshot_id))
 

@@ -42,8 +42,16 @@ def entries(count: int, mtime_ns: int = 1) -> list[Entry]:
 def make() -> SimpleNamespace:
     """What a test builds its inputs with."""
     return SimpleNamespace(
-        key=key, values=values, valid=valid, done=done, entries=entries,
-        spec=SPEC, clip_spec=CLIP_SPEC, rows=ROWS, rate=RATE, dim=DIM,
+        key=key,
+        values=values,
+        valid=valid,
+        done=done,
+        entries=entries,
+        spec=SPEC,
+        clip_spec=CLIP_SPEC,
+        rows=ROWS,
+        rate=RATE,
+        dim=DIM,
     )
 
 
