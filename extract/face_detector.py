@@ -148,7 +148,7 @@ class FaceSearch:
     def everywhere(self, frame: VideoFrame) -> list[Face]:
         """The whole picture, then tiles, then smaller tiles, up to the first that show a face."""
         width, height = frame.size
-        faces = self._sure(frame, self._detector.detect(frame.rgb))
+        faces = self.whole(frame)
         side = min(width, height)
         for _ in range(self._options.tile_levels):
             if faces or side < MIN_TILE_PIXELS:
@@ -158,6 +158,10 @@ class FaceSearch:
             faces = self._sure(frame, found)
             side //= 2
         return faces
+
+    def whole(self, frame: VideoFrame) -> list[Face]:
+        """The whole picture only: cheap, blind to small faces."""
+        return self._sure(frame, self._detector.detect(frame.rgb))
 
     def _sure(self, frame: VideoFrame, faces: list[Face]) -> list[Face]:
         """The distinct faces among detections, as a closer look at each shows them."""

@@ -19,7 +19,8 @@ class TrackOptions:
         every_slots: a picture is searched every so many slots.
         bridge_slots: detections of one face this far apart at most are joined by interpolation.
         lost_slots: a face not seen for longer is given up, and the largest one taken.
-        search_slots: while the face is lost, the whole picture is searched this often.
+        search_slots: while the face is lost, tiles are searched this often, and the picture as a
+            whole at every step.
         survey_slots: while it is followed, too, to count the faces.
         same_overlap: a detection that shares this part of the smaller box is the same face,
         same_distance: and so is one whose centre moved by less than this many sides,
@@ -65,8 +66,11 @@ class Follower:
         if followed is not None:
             face = self._same(self._search.around(frame, followed), followed)
         if self._is_search_due(slot, found=face is not None):
-            everywhere = self._everywhere(slot, frame, followed)
-            face = face or everywhere
+            self._searched_slot = slot
+            searched = self._chosen(self._search.everywhere(frame), followed)
+            face = face or searched
+        elif face is None:
+            face = self._chosen(self._search.whole(frame), followed)
         if face is not None:
             self._last = Knot(slot, face, self._track)
         return self._last if face is not None else None
@@ -81,10 +85,8 @@ class Follower:
         wait = self._options.survey_slots if found else self._options.search_slots
         return slot - self._searched_slot >= wait
 
-    def _everywhere(self, slot: int, frame: VideoFrame, followed: Face | None) -> Face | None:
+    def _chosen(self, faces: list[Face], followed: Face | None) -> Face | None:
         """The followed face, or the first of a new track where none is followed."""
-        self._searched_slot = slot
-        faces = self._search.everywhere(frame)
         self.faces_seen = max(self.faces_seen, len(faces))
         if followed is not None:
             return self._same(faces, followed)
