@@ -1,9 +1,7 @@
 """Isolated workers: an item that crashes, hangs or eats memory costs nothing but itself.
 
-Workers are fresh interpreters, not forks: they inherit neither locks nor threads, each has a pipe
-of its own, and the kernel kills them when their parent goes. The parent hands a worker one item at
-a time, so it knows what a dead worker had. Such an item is tried once more in a worker that has
-seen no other item; only then is it given up.
+The parent hands a worker one item at a time, so it knows what a dead worker had. Such an item is
+tried once more in a worker that has seen no other item; only then is it given up.
 
 This is also the seam for other machinery: whoever offers `rounds` (a GPU process that works on
 batches, actors on many machines) can stand in for `Pool` in `extract.run`, as the parent alone
@@ -12,23 +10,17 @@ writes.
 
 from __future__ import annotations
 
-import json
 import logging
 import os
-import signal
-import subprocess
-import sys
-import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
-from multiprocessing import Pipe
-from multiprocessing.connection import Connection, wait
-from typing import Any, Generic, TypeVar
+from multiprocessing.connection import wait
+from typing import Generic, TypeVar
 
 from avfd.errors import AvfdError
+from extract.handle import Try, WorkerHandle
 from extract.worker import Answer, Ready, Unready
 
 log = logging.getLogger(__name__)
@@ -37,25 +29,6 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 TICK_SECONDS = 0.1  # longest silence of `rounds`: how late a signal or a deadline is noticed
-START_LIMIT_SECONDS = 300.0  # for imports and model files, on a slow network disk
-_LAST_BREATH_SECONDS = 5.0  # between a dying process's closed pipe and its exit status
-
-# sys.path is the parent's, so that the worker imports the very modules that the parent did.
-_BOOT = """
-import json, signal, sys
-signal.signal(signal.SIGINT, signal.SIG_IGN)
-boot = json.loads(sys.argv[1])
-sys.path[:] = boot.pop("path")
-from extract.worker import serve
-serve(**boot)
-"""
-
-_THREAD_VARIABLES = (
-    "OMP_NUM_THREADS",
-    "OPENBLAS_NUM_THREADS",
-    "MKL_NUM_THREADS",
-    "NUMEXPR_NUM_THREADS",
-)
 
 
 class WorkerError(AvfdError, RuntimeError):
@@ -75,97 +48,6 @@ class Outcome(Generic[Item, Result]):
 
     item: Item
     result: Result | Crash
-
-
-@dataclass
-class _Try(Generic[Item]):
-    """An item on its way.
-
-    Attributes:
-        again: whether this is the second try.
-        fault: how the first one ended; "" where that may have been another part's fault.
-    """
-
-    item: Item
-    again: bool = False
-    fault: str = ""
-
-
-class _Worker(Generic[Item]):
-    """One child process and what it is busy with."""
-
-    def __init__(self, build_work: Callable[[], Any], memory_limit_bytes: int, threads: int):
-        self.connection, theirs = Pipe()
-        self.process = _start(theirs, memory_limit_bytes, threads)
-        theirs.close()
-        self.ready = False
-        self.fresh = True
-        self.task: _Try[Item] | None = None
-        self.limit_seconds = START_LIMIT_SECONDS
-        self.deadline = time.monotonic() + self.limit_seconds
-        self._send(build_work)
-
-    @property
-    def idle(self) -> bool:
-        return self.ready and self.task is None
-
-    @property
-    def overdue(self) -> bool:
-        return not self.idle and time.monotonic() > self.deadline
-
-    def begin(self, task: _Try[Item], limit_seconds: float) -> None:
-        self.task, self.fresh, self.limit_seconds = task, False, limit_seconds
-        self.deadline = time.monotonic() + limit_seconds
-        self._send(task.item)
-
-    def died(self) -> str:
-        """How the process ended, for one whose pipe is closed already."""
-        with suppress(subprocess.TimeoutExpired):
-            return _ending(self.process.wait(timeout=_LAST_BREATH_SECONDS))
-        self.kill()
-        return "worker closed its pipe"
-
-    def kill(self) -> None:
-        self.process.kill()
-        self.process.wait()
-        self.connection.close()
-
-    def _send(self, value: object) -> None:
-        with suppress(ConnectionError):  # a dead worker is noticed where its answer is awaited
-            self.connection.send(value)
-
-
-def _start(theirs: Connection, memory_limit_bytes: int, threads: int) -> subprocess.Popen[bytes]:
-    debug = log.isEnabledFor(logging.DEBUG)
-    boot = {
-        "path": sys.path,
-        "fd": theirs.fileno(),
-        "parent": os.getpid(),
-        "memory_limit_bytes": memory_limit_bytes,
-        "log_level": logging.DEBUG if debug else logging.CRITICAL,
-    }
-    return subprocess.Popen(
-        [sys.executable, "-P", "-c", _BOOT, json.dumps(boot)],
-        env={**os.environ, **dict.fromkeys(_THREAD_VARIABLES, str(threads))},
-        pass_fds=(theirs.fileno(),),
-        stdin=subprocess.DEVNULL,
-        # Native libraries chat on both; the parent's stdout belongs to the command's one document.
-        stdout=sys.stderr.fileno() if debug else subprocess.DEVNULL,
-        stderr=None if debug else subprocess.DEVNULL,
-    )
-
-
-def _ending(status: int) -> str:
-    """How a process ended, from its return code.
-
-    >>> _ending(-11), _ending(3)
-    ('worker killed by SIGSEGV', 'worker exited with status 3')
-    """
-    if status >= 0:
-        return f"worker exited with status {status}"
-    with suppress(ValueError):
-        return f"worker killed by {signal.Signals(-status).name}"
-    return f"worker killed by signal {-status}"
 
 
 def _both(first: str, second: str) -> str:
@@ -210,9 +92,9 @@ class Pool(Generic[Item, Result]):
         self._time_limit = time_limit
         self._memory_limit_bytes = memory_limit_bytes
         self._split = split
-        self._workers: list[_Worker[Item]] = []
-        self._waiting: deque[_Try[Item]] = deque()
-        self._suspects: deque[_Try[Item]] = deque()
+        self._workers: list[WorkerHandle[Item]] = []
+        self._waiting: deque[Try[Item]] = deque()
+        self._suspects: deque[Try[Item]] = deque()
 
     def __enter__(self) -> Pool[Item, Result]:
         return self
@@ -248,7 +130,7 @@ class Pool(Generic[Item, Result]):
     def _hand_out(self, source: Iterator[Item]) -> bool:
         """Keep every worker busy; False when nothing is left to do."""
         ahead = islice(source, self._limit - len(self._waiting))
-        self._waiting.extend(_Try(item) for item in ahead)
+        self._waiting.extend(Try(item) for item in ahead)
         for worker in [w for w in self._workers if w.idle]:
             self._feed(worker)
         busy = sum(worker.task is not None for worker in self._workers)
@@ -257,11 +139,11 @@ class Pool(Generic[Item, Result]):
             self._workers.append(self._new_worker())
         return wanted > 0
 
-    def _new_worker(self) -> _Worker[Item]:
+    def _new_worker(self) -> WorkerHandle[Item]:
         threads = max(1, core_count() // self._limit)
-        return _Worker(self._build_work, self._memory_limit_bytes, threads)
+        return WorkerHandle(self._build_work, self._memory_limit_bytes, threads)
 
-    def _feed(self, worker: _Worker[Item]) -> None:
+    def _feed(self, worker: WorkerHandle[Item]) -> None:
         """A fresh worker takes a suspect first; a used one is replaced where only those wait."""
         if worker.fresh and self._suspects:
             task = self._suspects.popleft()
@@ -286,7 +168,7 @@ class Pool(Generic[Item, Result]):
                 outcomes += self._lose(worker, fault)
         return outcomes
 
-    def _hear(self, worker: _Worker[Item]) -> list[Outcome[Item, Result]]:
+    def _hear(self, worker: WorkerHandle[Item]) -> list[Outcome[Item, Result]]:
         try:
             message = worker.connection.recv()
         except (EOFError, ConnectionError):
@@ -303,7 +185,7 @@ class Pool(Generic[Item, Result]):
             return [Outcome(item, Crash(message.error))]
         return [Outcome(item, message.result)]
 
-    def _lose(self, worker: _Worker[Item], fault: str) -> list[Outcome[Item, Result]]:
+    def _lose(self, worker: WorkerHandle[Item], fault: str) -> list[Outcome[Item, Result]]:
         """A worker died or must die: its item becomes a suspect, or is given up."""
         self._dismiss(worker)
         if not worker.ready:
@@ -315,10 +197,10 @@ class Pool(Generic[Item, Result]):
             log.info("%s; trying once more alone: %r", fault, task.item)
             parts = self._split(task.item)
             first = fault if len(parts) == 1 else ""
-            self._suspects.extend(_Try(part, again=True, fault=first) for part in parts)
+            self._suspects.extend(Try(part, again=True, fault=first) for part in parts)
             return []
         return [Outcome(task.item, Crash(_both(task.fault, fault)))]
 
-    def _dismiss(self, worker: _Worker[Item]) -> None:
+    def _dismiss(self, worker: WorkerHandle[Item]) -> None:
         self._workers.remove(worker)
         worker.kill()

@@ -1,0 +1,136 @@
+"""The parent's side of one worker: its process, its pipe, what it is busy with.
+
+Workers are fresh interpreters, not forks: they inherit neither locks nor threads, each has a pipe
+of its own, and the kernel kills them when their parent goes.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from multiprocessing import Pipe
+from multiprocessing.connection import Connection
+from typing import Any, Generic, TypeVar
+
+log = logging.getLogger(__name__)
+
+Item = TypeVar("Item")
+
+START_LIMIT_SECONDS = 300.0  # for imports and model files, on a slow network disk
+_LAST_BREATH_SECONDS = 5.0  # between a dying process's closed pipe and its exit status
+
+# sys.path is the parent's, so that the worker imports the very modules that the parent did.
+_BOOT = """
+import json, signal, sys
+signal.signal(signal.SIGINT, signal.SIG_IGN)
+boot = json.loads(sys.argv[1])
+sys.path[:] = boot.pop("path")
+from extract.worker import serve
+serve(**boot)
+"""
+
+_THREAD_VARIABLES = (
+    "OMP_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "NUMEXPR_NUM_THREADS",
+)
+
+
+@dataclass
+class Try(Generic[Item]):
+    """An item on its way.
+
+    Attributes:
+        again: whether this is the second try.
+        fault: how the first one ended; "" where that may have been another part's fault.
+    """
+
+    item: Item
+    again: bool = False
+    fault: str = ""
+
+
+class WorkerHandle(Generic[Item]):
+    """One child process and what it is busy with."""
+
+    def __init__(self, build_work: Callable[[], Any], memory_limit_bytes: int, threads: int):
+        self.connection, theirs = Pipe()
+        self.process = _start(theirs, memory_limit_bytes, threads)
+        theirs.close()
+        self.ready = False
+        self.fresh = True
+        self.task: Try[Item] | None = None
+        self.limit_seconds = START_LIMIT_SECONDS
+        self.deadline = time.monotonic() + self.limit_seconds
+        self._send(build_work)
+
+    @property
+    def idle(self) -> bool:
+        return self.ready and self.task is None
+
+    @property
+    def overdue(self) -> bool:
+        return not self.idle and time.monotonic() > self.deadline
+
+    def begin(self, task: Try[Item], limit_seconds: float) -> None:
+        self.task, self.fresh, self.limit_seconds = task, False, limit_seconds
+        self.deadline = time.monotonic() + limit_seconds
+        self._send(task.item)
+
+    def died(self) -> str:
+        """How the process ended, for one whose pipe is closed already."""
+        with suppress(subprocess.TimeoutExpired):
+            return _ending(self.process.wait(timeout=_LAST_BREATH_SECONDS))
+        self.kill()
+        return "worker closed its pipe"
+
+    def kill(self) -> None:
+        self.process.kill()
+        self.process.wait()
+        self.connection.close()
+
+    def _send(self, value: object) -> None:
+        with suppress(ConnectionError):  # a dead worker is noticed where its answer is awaited
+            self.connection.send(value)
+
+
+def _start(theirs: Connection, memory_limit_bytes: int, threads: int) -> subprocess.Popen[bytes]:
+    debug = log.isEnabledFor(logging.DEBUG)
+    boot = {
+        "path": sys.path,
+        "fd": theirs.fileno(),
+        "parent": os.getpid(),
+        "memory_limit_bytes": memory_limit_bytes,
+        "log_level": logging.DEBUG if debug else logging.CRITICAL,
+    }
+    return subprocess.Popen(
+        [sys.executable, "-P", "-c", _BOOT, json.dumps(boot)],
+        env={**os.environ, **dict.fromkeys(_THREAD_VARIABLES, str(threads))},
+        pass_fds=(theirs.fileno(),),
+        stdin=subprocess.DEVNULL,
+        # Native libraries chat on both; the parent's stdout belongs to the command's one document.
+        stdout=sys.stderr.fileno() if debug else subprocess.DEVNULL,
+        stderr=None if debug else subprocess.DEVNULL,
+    )
+
+
+def _ending(status: int) -> str:
+    """How a process ended, from its return code.
+
+    >>> _ending(-11), _ending(3)
+    ('worker killed by SIGSEGV', 'worker exited with status 3')
+    """
+    if status >= 0:
+        return f"worker exited with status {status}"
+    with suppress(ValueError):
+        return f"worker killed by {signal.Signals(-status).name}"
+    return f"worker killed by signal {-status}"
