@@ -1,0 +1,110 @@
+"""Doctor: every gap is found, named, and comes with a way out."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from avfd import doctor
+from avfd.doctor import Finding, Report, WeightsState, diagnose
+from avfd.home import Home
+
+
+def finding(report: Report, name: str) -> Finding:
+    return next(f for s in report.sections for f in s.findings if f.name == name)
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Home:
+    return Home(tmp_path / "home")
+
+
+def test_every_gap_has_a_next_step(home: Home) -> None:
+    absent = WeightsState("net", "net.bin", "MIT", ("column",))
+    report = diagnose(home, [absent])
+    assert all(f.next_step for f in report.gaps if f.state == "missing")
+    assert finding(report, "net") in report.gaps
+
+
+def test_a_missing_model_file_says_where_it_goes(home: Home) -> None:
+    found = finding(diagnose(home, [WeightsState("net", "net.bin", "MIT")]), "net")
+    assert "avfd weights pull net" in found.next_step
+    assert str(home.weights_dir) in found.next_step
+
+
+def test_a_found_model_file_is_no_gap(home: Home, tmp_path: Path) -> None:
+    here = WeightsState("net", "net.bin", "MIT", ("column",), tmp_path / "net.bin")
+    report = diagnose(home, [here])
+    assert finding(report, "net").state == "ok"
+    assert str(tmp_path / "net.bin") in finding(report, "net").detail
+
+
+def test_a_refused_model_file_says_why(home: Home) -> None:
+    bad = WeightsState("net", "net.bin", "MIT", problem="sha256 differs")
+    assert finding(diagnose(home, [bad]), "net").detail == "sha256 differs"
+
+
+def test_a_foreign_package_of_our_name_is_named(
+    home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "extract").mkdir()
+    (tmp_path / "extract" / "__init__.py").touch()
+    monkeypatch.syspath_prepend(tmp_path)
+    found = finding(diagnose(home), "extract")
+    assert found.state == "missing"
+    assert str(tmp_path / "extract") in found.detail
+
+
+def test_our_own_packages_are_ours(home: Home) -> None:
+    report = diagnose(home)
+    assert [finding(report, name).state for name in doctor.OUR_PACKAGES] == ["ok"] * 3
+
+
+def test_a_missing_package_names_its_extra(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(doctor.PARTS, "classify", ("no-such-package",))
+    found = finding(diagnose(home), "no-such-package")
+    assert (found.state, found.next_step) == ("missing", "pip install 'avfd[classify]'")
+
+
+def test_research_licences_are_flagged(home: Home) -> None:
+    pytest.importorskip("opensmile")
+    found = finding(diagnose(home), "opensmile")
+    assert found.state == "warning"
+    assert "non-commercial" in found.detail
+
+
+def test_a_missing_system_library_says_how_to_get_it(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(doctor.LIBRARIES, "libnowhere.so.9", ("a user", "install it"))
+    found = finding(diagnose(home), "libnowhere.so.9")
+    assert (found.state, found.next_step) == ("missing", "install it")
+
+
+def test_a_full_disk_is_a_warning(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doctor, "LOW_DISK_BYTES", 2**62)
+    assert finding(diagnose(home), "home").state == "warning"
+
+
+def test_our_environment_is_shown(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AVFD_TRY", "value")
+    assert finding(diagnose(home), "AVFD_TRY").detail == "value"
+
+
+def test_the_report_is_json(home: Home) -> None:
+    assert json.loads(json.dumps(dataclasses.asdict(diagnose(home))))["sections"]
+
+
+def test_nothing_heavy_is_imported(tmp_path: Path) -> None:
+    code = (
+        "import sys; from avfd.doctor import diagnose; from avfd.home import Home;"
+        f"diagnose(Home.at({str(tmp_path)!r}));"
+        "print(sorted({'torch', 'pandas', 'numpy', 'mediapipe'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
