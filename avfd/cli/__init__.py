@@ -24,7 +24,7 @@ app = typer.Typer(
 )
 app.command("index")(data.index)
 app.command("extract")(data.extract)
-app.command("fit")(models.fit)
+app.command("fit", epilog=models.PREFERENCE_HELP)(models.fit)
 app.command("evaluate")(models.evaluate)
 app.command("compare")(models.compare)
 app.add_typer(cache.app, name="cache")

@@ -151,7 +151,7 @@ def export(
     out: Annotated[Path, typer.Option("--out", metavar="PATH", help="New file or folder.")],
     format: Annotated[str, typer.Option("--format", help="zarr, h5 or parquet.")] = "zarr",
     backbone: Annotated[
-        list[str] | None, typer.Option("--backbone", help="A column; repeat it [all].")
+        list[str] | None, typer.Option("--backbone", help="A column; repeat it (default: all).")
     ] = None,
     dataset: DatasetOption = None,
     home: HomeOption = None,

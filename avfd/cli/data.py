@@ -23,14 +23,14 @@ def index(
     layout: Annotated[
         str | None,
         typer.Option(
-            "--layout", help="How the folder is laid out [DATASET if known, else folder]."
+            "--layout", help="How the folder is laid out (default: DATASET if known, else folder)."
         ),
     ] = None,
     csv: Annotated[
         str | None, typer.Option("--table", metavar="CSV", help="Take clips from a CSV instead.")
     ] = None,
     path_column: Annotated[
-        str | None, typer.Option(help="CSV column of paths below --root [path].")
+        str | None, typer.Option(help="CSV column of paths below --root (default: path).")
     ] = None,
     label_column: Annotated[str | None, typer.Option(help="CSV column of labels.")] = None,
     subject_column: Annotated[str | None, typer.Option(help="CSV column of people.")] = None,
@@ -40,7 +40,7 @@ def index(
     protocol: Annotated[
         str | None, typer.Option(help="Protocol that fit takes if none is named.")
     ] = None,
-    workers: Annotated[int | None, typer.Option(help="Processes [cores].")] = None,
+    workers: Annotated[int | None, typer.Option(help="Processes (default: cores).")] = None,
     home: HomeOption = None,
     json: JsonOption = False,
     verbose: VerboseOption = False,
@@ -92,7 +92,7 @@ def extract(
     ],
     dataset: DatasetOption = None,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
-    workers: Annotated[int | None, typer.Option(help="Processes [cores].")] = None,
+    workers: Annotated[int | None, typer.Option(help="Processes (default: cores).")] = None,
     limit: Annotated[int | None, typer.Option(help="Take at most so many clips now.")] = None,
     retry_failed: Annotated[
         bool, typer.Option("--retry-failed", help="Take clips that failed before, too.")

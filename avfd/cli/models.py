@@ -2,14 +2,224 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
-def fit() -> None:
-    """Placeholder until classify.fit lands."""
+import typer
+
+from avfd.cli.options import HomeOption, JsonOption, SeedOption, VerboseOption
+from avfd.cli.output import emit_json, say, set_up_logging, table
+from avfd.errors import InputError
+from avfd.home import Home
+
+if TYPE_CHECKING:
+    from classify.compare import Comparison
+    from classify.evaluate import EvaluateReport
+    from classify.fit import FitReport
+
+Words = Mapping[str, tuple[str, ...]]
+CHOICES: Words = {
+    "fusion": ("none", "feature", "decision"),
+    "rule": ("mean", "or", "noisy-or", "stack"),
+    "target": ("deepfake", "emotion"),
+    "aggregate": ("mean", "max"),
+    "balance": ("weights", "none"),
+    "preset": ("paper", "small"),
+}
+PREFERENCE_HELP = (
+    "Where a fusion is not told its columns it takes the first that is cached. Audio: "
+    "compare2016, emobase2010, compare2016-functionals, mel, mfcc, waveform, then others by name. "
+    "Video: faces, face_track, then others by name. The model is lightgbm on moments (mean, "
+    "variance, kurtosis) unless one is named."
+)
 
 
-def evaluate() -> None:
-    """Placeholder until classify.evaluate lands."""
+def fit(
+    run: Annotated[
+        list[str] | None,
+        typer.Argument(help="With --fusion decision: finished runs to fuse.", metavar="RUN..."),
+    ] = None,
+    dataset: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--dataset", metavar="D", help="Repeat it to pool several (default: the only one)."
+        ),
+    ] = None,
+    protocol: Annotated[
+        str | None,
+        typer.Option(metavar="P", help="A split of the manifest (default: its default)."),
+    ] = None,
+    folds: Annotated[
+        int | None, typer.Option(metavar="K", help="K folds by group instead of a protocol.")
+    ] = None,
+    audio: Annotated[str | None, typer.Option(metavar="B", help="Audio column.")] = None,
+    video: Annotated[str | None, typer.Option(metavar="B", help="Video column.")] = None,
+    model: Annotated[
+        str | None,
+        typer.Option(metavar="M", help="lightgbm, svm, logreg or lstm2 (default: lightgbm)."),
+    ] = None,
+    audio_model: Annotated[str | None, typer.Option(metavar="M", help="Model of audio.")] = None,
+    video_model: Annotated[str | None, typer.Option(metavar="M", help="Model of video.")] = None,
+    fusion: Annotated[str, typer.Option(help="none, feature or decision.")] = "none",
+    rule: Annotated[
+        str, typer.Option(help="Of decision fusion: mean, or, noisy-or, stack.")
+    ] = "mean",
+    target: Annotated[str, typer.Option(help="deepfake or emotion.")] = "deepfake",
+    window_seconds: Annotated[
+        int | None, typer.Option(help="Window (default: the whole clip).")
+    ] = None,
+    hop_seconds: Annotated[int | None, typer.Option(help="Step of the windows.")] = None,
+    aggregate: Annotated[str, typer.Option(help="Of windows: mean or max.")] = "mean",
+    balance: Annotated[str, typer.Option(help="Of classes: weights or none.")] = "weights",
+    preset: Annotated[str, typer.Option(help="Size of networks: paper or small.")] = "paper",
+    seed: SeedOption = 0,
+    home: HomeOption = None,
+    json: JsonOption = False,
+    verbose: VerboseOption = False,
+) -> None:
+    """Train on cached columns and score every clip, or fuse finished runs."""
+    from classify.choice import FitOptions
+    from classify.fit import fit as train
+
+    set_up_logging(verbose)
+    words = {
+        "fusion": fusion,
+        "rule": rule,
+        "target": target,
+        "aggregate": aggregate,
+        "balance": balance,
+        "preset": preset,
+    }
+    _check_words(words)
+    options = FitOptions(
+        datasets=tuple(dataset or ()),
+        protocol=protocol,
+        folds=folds,
+        audio=audio,
+        video=video,
+        model=model,
+        audio_model=audio_model,
+        video_model=video_model,
+        window_seconds=window_seconds,
+        hop_seconds=hop_seconds,
+        seed=seed,
+        runs=tuple(run or ()),
+        **cast("dict[str, Any]", words),
+    )
+    report = train(Home.at(home), options)
+    emit_json(report) if json else _tell_fit(report)
 
 
-def compare() -> None:
-    """Placeholder until classify.compare lands."""
+def _check_words(words: Mapping[str, str]) -> None:
+    for option, word in words.items():
+        if word not in CHOICES[option]:
+            accepted = ", ".join(CHOICES[option])
+            raise InputError("no such choice", where=f"--{option}", found=word, accepted=accepted)
+
+
+def _tell_fit(report: FitReport) -> None:
+    took = ", ".join(f"{modality} {column}" for modality, column in report.columns.items())
+    models = ", ".join(f"{member}: {model}" for member, model in report.models.items())
+    clips = ", ".join(f"{side} {n}" for side, n in report.clips.items())
+    say(f"took {took or 'runs'}; {models}; fusion {report.fusion}; clips: {clips}")
+    for note in report.notes:
+        say(f"note: {note}")
+    leaky = "  LEAKY: groups stand on two sides" if report.leaky else ""
+    for side, metrics in report.metrics.items():
+        tell_metrics(metrics, f"{report.run}, {report.protocol}, {side}{leaky}")
+    say(f"run: {report.path}")
+
+
+def tell_metrics(report: Mapping[str, Any], title: str) -> None:
+    """A table of metrics with their intervals, on covered clips and on all."""
+    covered, every = report["covered"]["metrics"], report["all"]["metrics"]
+    columns = [
+        "metric",
+        f"covered clips ({report['covered_clips']})",
+        f"all clips ({report['clips']})",
+    ]
+    rows = [(name, interval(covered[name]), interval(every[name])) for name in covered]
+    table(columns, rows, title=title)
+    say(f"{title}: confusion matrix {report['classes']}: {report['all']['confusion']}")
+
+
+def interval(metric: Mapping[str, Any]) -> str:
+    """A metric's value with its interval, or why it has none."""
+    if metric["value"] is None:
+        return f"- ({metric['reason']})"
+    if metric["low"] is None:
+        return f"{metric['value']:.3f}"
+    return f"{metric['value']:.3f} [{metric['low']:.3f}, {metric['high']:.3f}]"
+
+
+def evaluate(
+    run: Annotated[str, typer.Argument(help="Name or folder of a run.")],
+    dataset: Annotated[
+        str | None, typer.Option("--dataset", metavar="D", help="Another data set to score.")
+    ] = None,
+    split: Annotated[
+        str | None, typer.Option(metavar="S", help="train, val, test, unlabelled or all.")
+    ] = None,
+    home: HomeOption = None,
+    json: JsonOption = False,
+    verbose: VerboseOption = False,
+) -> None:
+    """Metrics of a run on a side of its split, or scores of another data set's clips."""
+    from classify.evaluate import evaluate as score
+
+    set_up_logging(verbose)
+    report = score(Home.at(home), run, dataset, split)
+    emit_json(report) if json else _tell_evaluate(report)
+
+
+def _tell_evaluate(report: EvaluateReport) -> None:
+    for note in report.notes:
+        say(f"note: {note}")
+    say(f"{report.clips} clips scored, {report.labelled} of them labelled")
+    where = report.dataset or "own data"
+    if report.metrics is not None:
+        tell_metrics(
+            report.metrics, f"{report.run}, {report.dataset or 'own data'}, {report.split}"
+        )
+    say(f"scores: {report.scores_path}")
+
+
+def compare(
+    run: Annotated[list[str], typer.Argument(help="Two runs or more.", metavar="RUN RUN...")],
+    split: Annotated[str, typer.Option(metavar="S", help="train, val, test or all.")] = "test",
+    common: Annotated[
+        bool, typer.Option("--common", help="Compare on the clips that all runs scored.")
+    ] = False,
+    seed: SeedOption = 0,
+    home: HomeOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Paired differences between runs on the same clips, with intervals and p-values."""
+    from classify.evaluate import compare_runs
+
+    comparison = compare_runs(Home.at(home), run, split=split, common=common, seed=seed)
+    emit_json(comparison) if json else _tell_compare(comparison)
+
+
+def _tell_compare(comparison: Comparison) -> None:
+    for note in comparison.notes:
+        say(f"note: {note}")
+    columns = ["first", "second", "metric", "test", "values", "difference", "p", "p (Holm)"]
+    rows = [
+        (
+            row.first,
+            row.second,
+            row.metric,
+            row.test,
+            " ".join(_number(v) for v in (row.first_value, row.second_value)),
+            f"{_number(row.difference)} [{_number(row.low)}, {_number(row.high)}]",
+            row.p,
+            row.p_adjusted,
+        )
+        for row in comparison.rows
+    ]
+    table(columns, rows, title=f"{comparison.clips} clips in {comparison.groups} groups")
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:.3f}"
