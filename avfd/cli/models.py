@@ -41,13 +41,11 @@ def fit(
     ] = None,
     dataset: Annotated[
         list[str] | None,
-        typer.Option(
-            "--dataset", metavar="D", help="Repeat it to pool several (default: the only one)."
-        ),
+        typer.Option("--dataset", metavar="D", help="Repeat it to pool several."),
     ] = None,
     protocol: Annotated[
         str | None,
-        typer.Option(metavar="P", help="A split of the manifest (default: its default)."),
+        typer.Option(metavar="P", help="A split of the manifest."),
     ] = None,
     folds: Annotated[
         int | None, typer.Option(metavar="K", help="K folds by group instead of a protocol.")
@@ -56,7 +54,7 @@ def fit(
     video: Annotated[str | None, typer.Option(metavar="B", help="Video column.")] = None,
     model: Annotated[
         str | None,
-        typer.Option(metavar="M", help="lightgbm, svm, logreg or lstm2 (default: lightgbm)."),
+        typer.Option(metavar="M", help="lightgbm, svm, logreg, lstm2."),
     ] = None,
     audio_model: Annotated[str | None, typer.Option(metavar="M", help="Model of audio.")] = None,
     video_model: Annotated[str | None, typer.Option(metavar="M", help="Model of video.")] = None,
@@ -65,9 +63,7 @@ def fit(
         str, typer.Option(help="Of decision fusion: mean, or, noisy-or, stack.")
     ] = "mean",
     target: Annotated[str, typer.Option(help="deepfake or emotion.")] = "deepfake",
-    window_seconds: Annotated[
-        int | None, typer.Option(help="Window (default: the whole clip).")
-    ] = None,
+    window_seconds: Annotated[int | None, typer.Option(help="Window; else the clip.")] = None,
     hop_seconds: Annotated[int | None, typer.Option(help="Step of the windows.")] = None,
     aggregate: Annotated[str, typer.Option(help="Of windows: mean or max.")] = "mean",
     balance: Annotated[str, typer.Option(help="Of classes: weights or none.")] = "weights",
@@ -176,7 +172,6 @@ def _tell_evaluate(report: EvaluateReport) -> None:
     for note in report.notes:
         say(f"note: {note}")
     say(f"{report.clips} clips scored, {report.labelled} of them labelled")
-    where = report.dataset or "own data"
     if report.metrics is not None:
         tell_metrics(
             report.metrics, f"{report.run}, {report.dataset or 'own data'}, {report.split}"

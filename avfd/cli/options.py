@@ -11,7 +11,7 @@ HomeOption = Annotated[
     typer.Option(
         "--home",
         metavar="DIR",
-        help="Folder of clip tables, caches, weights and runs (default: $AVFD_HOME, else ./avfd-home).",
+        help="Where all that avfd writes goes: else $AVFD_HOME, else ./avfd-home.",
     ),
 ]
 JsonOption = Annotated[
