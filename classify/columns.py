@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -94,22 +95,28 @@ class CacheSource:
     def iterate(self, samples: Index) -> Iterator[tuple[int, Slots]]:
         """Samples in storage order; a unit of several clips waits until all of them were read."""
         wanted = samples.tolist()
-        owner = {key: i for i in wanted for key in self._units[i].keys}
-        for dataset, keys in _keys_by_dataset([self._units[i] for i in wanted]).items():
-            waiting: dict[int, dict[str, ClipColumn]] = defaultdict(dict)
-            lacking = {i: len(self._done.intersection(self._units[i].keys)) for i in wanted}
-            done = [key for key in keys if key in self._done]
-            for key, content in self._columns[dataset].iterate(done):
-                sample = owner[key]
+        owners: dict[str, list[int]] = defaultdict(list)
+        for i in wanted:
+            for key in self._done.intersection(self._units[i].keys):
+                owners[key].append(i)
+        lacking = {i: len(self._done.intersection(self._units[i].keys)) for i in wanted}
+        waiting: dict[int, dict[str, ClipColumn]] = defaultdict(dict)
+        for key, content in self._contents([self._units[i] for i in wanted]):
+            for sample in owners[key]:
                 waiting[sample][key] = _kept(content, lacking[sample] > 1)
                 if len(waiting[sample]) == lacking[sample]:
                     yield sample, self._joined(self._units[sample], waiting.pop(sample))
 
+    def _contents(self, units: Sequence[Unit]) -> Iterator[tuple[str, ClipColumn]]:
+        """Every clip of these units that was read, once, in storage order."""
+        for dataset, keys in _keys_by_dataset(units).items():
+            done = sorted(self._done.intersection(keys))
+            yield from self._columns[dataset].iterate(done)
+
     def _joined(self, unit: Unit, parts: Mapping[str, ClipColumn]) -> Slots:
         if self.rate_hz == 0:
             vectors = [np.asarray(part.values).reshape(1, 1, -1) for part in parts.values()]
-            mean = vectors[0] if len(vectors) == 1 else np.mean(vectors, axis=0, dtype=np.float64)
-            return Slots(mean, np.ones((1, 1), dtype=bool))
+            return Slots(np.concatenate(vectors).mean(axis=0, keepdims=True), np.ones((1, 1), bool))
         slots = [self._slots(key, parts.get(key)) for key in unit.keys]
         if len(slots) == 1:
             return slots[0]
@@ -124,7 +131,7 @@ class CacheSource:
             return Slots(empty, np.zeros((rows, self.rate_hz), dtype=bool))
         return Slots(self._numbers(part.values, rows), part.valid)
 
-    def _numbers(self, values: NDArray[np.generic], rows: int) -> NDArray[np.floating]:
+    def _numbers(self, values: NDArray[Any], rows: int) -> NDArray[np.floating]:
         if self._pixels:
             return small_pictures(values, self._pictures.size_px, self._pictures.gray)
         return values.reshape(rows, self.rate_hz, self.dim)

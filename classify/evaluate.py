@@ -244,12 +244,11 @@ def _write(
     columns = {m: str(facts["name"]) for m, facts in columns_of(home, run).items()}
     samples = samples_of(units, classes, opened, columns, PictureOptions())
     scores = score_units(home, run, units, opened)
-    where = {"split": "test", "fold": 0}
-    frame = scores_frame(samples, scores, classes, np.array(rates), **where)
+    frame = scores_frame(samples, scores, classes, np.array(rates), split="test", fold=0)
     with runs.evaluation(run, name) as folder:
         frame.to_parquet(folder / runs.SCORES_FILE, index=False)
         if scores.seconds is not None:
-            seconds = seconds_frame(samples, scores, classes, **where)
+            seconds = seconds_frame(samples, scores, classes, split="test", fold=0)
             seconds.to_parquet(folder / runs.SECONDS_FILE, index=False)
         runs.write_json(folder / runs.METRICS_FILE, metrics_of(frame, rates, replicates))
     return frame, run.path / runs.EVALUATIONS_FOLDER / name / runs.SCORES_FILE

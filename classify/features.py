@@ -212,7 +212,8 @@ def together(features: Features, index: int, rate_hz: int) -> tuple[NDArray[np.f
         if part:
             values[: len(part[0]), :, end - dims[at] : end] = part[0]
             valid[: len(part[1]), :, at] = part[1]
-    return values.reshape(rows * rate_hz, -1), valid.reshape(rows * rate_hz, -1)
+    slots = rows * rate_hz
+    return values.reshape(slots, sum(dims)), valid.reshape(slots, len(dims))
 
 
 @dataclass(frozen=True)

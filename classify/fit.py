@@ -157,10 +157,13 @@ def _fitted(prepared: Prepared) -> Fitted:
                 continue
             part = samples.take(fold.sides[side])
             said = model.score(part)
-            where = {"split": side, "fold": fold.number}
-            scores.append(scores_frame(part, said, plan.classes, base_rates, **where))
+            scores.append(
+                scores_frame(part, said, plan.classes, base_rates, split=side, fold=fold.number)
+            )
             if said.seconds is not None:
-                seconds.append(seconds_frame(part, said, plan.classes, **where))
+                seconds.append(
+                    seconds_frame(part, said, plan.classes, split=side, fold=fold.number)
+                )
     return Fitted(models, base_rates, _stacked(scores), _stacked(seconds) if seconds else None)
 
 

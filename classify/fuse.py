@@ -22,8 +22,9 @@ from classify.scoring import PREFIX, metrics_by_side
 if TYPE_CHECKING:
     import pandas as pd
 
+    from classify.features import Index
     from classify.fit import FitReport
-    from classify.windows import Floats, Index
+    from classify.windows import Floats
 
 _PLACE = ["key", "split", "fold"]
 _SAME = ("classes", "target", "folds", "datasets")
@@ -133,7 +134,7 @@ def _table(
     frame: pd.DataFrame, fused: Floats, classes: Sequence[str], rates: Floats
 ) -> pd.DataFrame:
     """The scores table of the fused run."""
-    covered = ~np.isnan(fused).any(axis=1)
+    covered = ~np.asarray(np.isnan(fused).any(axis=1))
     filled = np.where(covered[:, None], fused, rates)
     out = frame[["key", "dataset", "split", "fold", "group", "label"]].copy()
     for i, name in enumerate(classes):

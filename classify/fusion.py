@@ -66,7 +66,7 @@ class Fusion:
             y: class numbers [samples].
         """
         if self.learns:
-            known = ~np.isnan(_stacked(scores)).all(axis=(0, 2))
+            known = ~np.asarray(np.isnan(_stacked(scores)).all(axis=(0, 2)))
             picked = {name: p[known] for name, p in scores.items()}
             self._fit_stack(picked, y[known])
         return self
@@ -74,7 +74,7 @@ class Fusion:
     def combine(self, scores: Mapping[str, Floats]) -> Floats:
         """Probabilities [samples, classes]; NaN where no model says anything."""
         stacked = _stacked(scores)
-        missing: NDArray[np.bool_] = np.isnan(stacked).any(axis=2)
+        missing = np.asarray(np.isnan(stacked).any(axis=2))
         if self.rule == "stack":
             fused = self._stack(scores)
         elif self.rule == "mean":
@@ -82,7 +82,7 @@ class Fusion:
             fused = np.where(missing[..., None], 0.0, stacked).sum(axis=0) / counts
         else:
             fused = _either(np.where(missing, 0.0, stacked[..., 1]), noisy=self.rule == "noisy-or")
-        return np.where(missing.all(axis=0)[:, None], np.nan, fused)
+        return np.where(np.asarray(missing.all(axis=0))[:, None], np.nan, fused)
 
     def _fit_stack(self, scores: Mapping[str, Floats], y: Index) -> None:
         from sklearn.linear_model import LogisticRegression

@@ -105,8 +105,7 @@ def small_pictures(
     )
     if gray:
         small = small @ _LUMA
-    flattened: NDArray[np.float32] = small.reshape(*lead, -1)
-    return flattened
+    return np.asarray(small.reshape(*lead, -1), dtype=np.float32)
 
 
 def _pooled(picture: NDArray[np.uint8], size_px: int) -> NDArray[np.float32]:
@@ -116,4 +115,4 @@ def _pooled(picture: NDArray[np.uint8], size_px: int) -> NDArray[np.float32]:
     sums = np.add.reduceat(np.add.reduceat(picture, top, 0, np.float32), left, 1)
     high = np.diff(top, append=picture.shape[0])[:, None, None]
     wide = np.diff(left, append=picture.shape[1])[None, :, None]
-    return (sums / (high * wide * 255.0)).astype(np.float32)
+    return np.asarray(sums / (high * wide * 255.0), dtype=np.float32)

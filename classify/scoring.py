@@ -33,7 +33,7 @@ def scores_frame(
     """
     import pandas as pd
 
-    covered = ~np.isnan(scores.probabilities).any(axis=1)
+    covered = ~np.asarray(np.isnan(scores.probabilities).any(axis=1))
     filled = np.where(covered[:, None], scores.probabilities, base_rates)
     labels = [classes[i] if i >= 0 else None for i in samples.y.tolist()]
     content: dict[str, Any] = {

@@ -90,9 +90,11 @@ class LogisticRegression(_Sklearn):
 
 
 class _Margins(_Sklearn):
-    """A support vector machine with Platt's probabilities.
+    """A support vector machine whose margins are made probabilities.
 
-    The sigmoid is fitted on margins of samples held out by group, the machine itself on all.
+    Of two classes by Platt's sigmoid; of more by a softmax of the margins times one number, which
+    leaves the machine's decisions as they are. Either is fitted on margins of samples held out by
+    group, the machine itself on all.
     """
 
     def _machine(self) -> Any:
@@ -103,10 +105,9 @@ class _Margins(_Sklearn):
     ) -> None:
         x, weights = _doubles(features), class_weights(y, self.options)
         margins = self._held_out_margins(x, y, weights, groups)
-        self.parts_ = {
-            "model": self._fitted(x, y, weights),
-            "sigmoid": None if margins is None else _sigmoid(margins, y, weights),
-        }
+        self.parts_ = {"model": self._fitted(x, y, weights), "slopes": None}
+        if margins is not None:
+            self.parts_["slopes"] = _slopes(margins, np.unique(y, return_inverse=True)[1], weights)
 
     def _fitted(self, x: Floats, y: Index, weights: Floats) -> Any:
         return scaled(self._machine()).fit(x, y, classify__sample_weight=weights)
@@ -131,10 +132,10 @@ class _Margins(_Sklearn):
         return out
 
     def _predict(self, features: Features) -> Floats:
-        model, sigmoid = self.parts_["model"], self.parts_["sigmoid"]
-        margins = _margins(model, _doubles(features))
-        p = _softmax(margins) if sigmoid is None else sigmoid.predict_proba(margins)
-        return self._spread(p, model.classes_)
+        model = self.parts_["model"]
+        slope, offset = self.parts_["slopes"] or (1.0, 0.0)
+        margins = slope * _margins(model, _doubles(features)) + offset
+        return self._spread(_softmax(margins), model.classes_)
 
 
 @register("svm")
@@ -164,17 +165,28 @@ def _margins(model: Any, x: Floats) -> Floats:
 
 
 def _softmax(margins: Floats) -> Floats:
-    """Margins as probabilities where nothing could be calibrated; of two classes, a sigmoid."""
-    full = np.concatenate([-margins / 2, margins / 2], axis=1) if margins.shape[1] == 1 else margins
+    """Probabilities [samples, classes]; of two classes' single margin the sigmoid."""
+    full = margins
+    if margins.shape[1] == 1:
+        full = np.concatenate([np.zeros_like(margins), margins], axis=1)
     powers = np.exp(full - full.max(axis=1, keepdims=True))
     return np.asarray(powers / powers.sum(axis=1, keepdims=True), dtype=np.float64)
 
 
-def _sigmoid(margins: Floats, y: Index, weights: Floats) -> Any:
-    """Platt's sigmoid, or its form for several classes."""
-    from sklearn.linear_model import LogisticRegression as Logistic
+def _slopes(margins: Floats, y: Index, weights: Floats) -> tuple[float, float]:
+    """Slope and offset of the margins under which the held-out classes are likeliest."""
+    if margins.shape[1] == 1:
+        from sklearn.linear_model import LogisticRegression as Logistic
 
-    return Logistic(C=1.0, max_iter=2000).fit(margins, y, sample_weight=weights)
+        sigmoid = Logistic(C=1.0, max_iter=2000).fit(margins, y, sample_weight=weights)
+        return float(sigmoid.coef_[0, 0]), float(sigmoid.intercept_[0])
+    from scipy.optimize import minimize_scalar
+
+    def loss(log_slope: float) -> float:
+        p = _softmax(np.exp(log_slope) * margins)[np.arange(len(y)), y]
+        return float(-(weights * np.log(np.maximum(p, 1e-12))).sum())
+
+    return float(np.exp(minimize_scalar(loss, bounds=(-5.0, 5.0), method="bounded").x)), 0.0
 
 
 def _calibration_folds(y: Index, groups: list[str], seed: int) -> list[tuple[Index, Index]] | None:

@@ -73,7 +73,7 @@ class LSTM2(Estimator):
 
     def usable(self, features: Features) -> Mask:
         """Samples that a modality covers; those without a valid slot are found on reading."""
-        return np.stack([s.covered for s in features.values()]).any(axis=0)
+        return np.asarray(np.stack([s.covered for s in features.values()]).any(axis=0))
 
     def _fit(
         self, features: Features, y: Index, groups: list[str], validation: Validation | None

@@ -19,7 +19,7 @@ class VectorEstimator(Estimator):
     def usable(self, features: Features) -> Mask:
         """Samples with a vector of at least one modality."""
         there = [~np.isnan(s.vectors()).all(axis=1) for s in features.values()]
-        return np.stack(there).any(axis=0)
+        return np.asarray(np.stack(there).any(axis=0))
 
 
 def matrix(features: Features) -> NDArray[np.float32]:

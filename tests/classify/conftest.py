@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -39,14 +40,14 @@ class Column:
     facts: Mapping[str, object] | None = None
 
 
-def spec(name: str, modality: str = "audio", rate_hz: int = RATE_HZ, **more: object) -> BackboneSpec:
+def spec(
+    name: str, modality: str = "audio", rate_hz: int = RATE_HZ, **more: object
+) -> BackboneSpec:
     facts: dict[str, object] = {"shape": (DIM,), "summary": "made for tests", **more}
     return BackboneSpec(name=name, revision=1, modality=modality, rate_hz=rate_hz, **facts)
 
 
-def make_clips(
-    dataset: str, subjects: int = 12, each: int = 4, unlabelled: int = 0
-) -> list[Clip]:
+def make_clips(dataset: str, subjects: int = 12, each: int = 4, unlabelled: int = 0) -> list[Clip]:
     """Clips of 2 to 4 seconds; of every person half are real, emotions take turns."""
     clips = [
         Clip(
@@ -97,7 +98,9 @@ def _result(reader: object, clip: Clip, column: Column, rng: np.random.Generator
     dtype = column.spec.dtype
     if column.spec.clip_level:
         return ClipResult(entry, clip.key, DONE, values=content.values.astype(dtype))
-    valid = content.valid if content.valid is not None else np.ones((rows, column.spec.rate_hz), bool)
+    valid = (
+        content.valid if content.valid is not None else np.ones((rows, column.spec.rate_hz), bool)
+    )
     return ClipResult(entry, clip.key, DONE, values=content.values.astype(dtype), valid=valid)
 
 
@@ -116,22 +119,18 @@ def mean_signal(clip: Clip, rows: int, rng: np.random.Generator) -> Content:
     return Content(values, valid)
 
 
-@dataclass(frozen=True)
-class Kit:
-    """What tests need to make homes."""
-
-    Column: type[Column] = Column
-    Content: type[Content] = Content
-    spec: Callable[..., BackboneSpec] = staticmethod(spec)
-    make_clips: Callable[..., list[Clip]] = staticmethod(make_clips)
-    make_home: Callable[..., Home] = staticmethod(make_home)
-    noise: Fill = staticmethod(noise)
-    mean_signal: Fill = staticmethod(mean_signal)
-
-
 @pytest.fixture(scope="session")
-def kit() -> Kit:
-    return Kit()
+def kit() -> SimpleNamespace:
+    """What tests need to make homes."""
+    return SimpleNamespace(
+        Column=Column,
+        Content=Content,
+        spec=spec,
+        make_clips=make_clips,
+        make_home=make_home,
+        noise=noise,
+        mean_signal=mean_signal,
+    )
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,271 @@
+"""`fit` on real caches: what it takes, refuses, writes, and that it repeats itself."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import classify
+from avfd import runs
+from avfd.cache import Cache
+from avfd.errors import FingerprintError, InputError, MissingError
+from avfd.home import Home
+from classify import FitOptions
+
+OPTIONS = FitOptions(folds=3, replicates=50, preset="small", model="logreg")
+
+
+def fit(home: Home, **changed: object):
+    return classify.fit(home, replace(OPTIONS, **changed))
+
+
+def auc(report) -> float:
+    return report.metrics["test"]["all"]["metrics"]["auc"]["value"]
+
+
+def scores(report) -> pd.DataFrame:
+    return pd.read_parquet(report.path / "scores.parquet")
+
+
+def cache_of(home: Home, dataset: str = "d") -> Cache:
+    url, lock = home.cache_url(dataset), home.lock_path(dataset)
+    return Cache.open(url, dataset=dataset, lock_path=lock)
+
+
+@pytest.mark.parametrize("model", ["lightgbm", "logreg", "svm"])
+def test_folds_score_every_clip_once_by_a_model_that_never_met_its_group(av_home, model):
+    report = fit(av_home, audio="compare2016", model=model)
+    table = scores(report)
+    assert len(table) == 48
+    assert table["key"].is_unique
+    assert (table.groupby("group")["fold"].nunique() == 1).all()
+    assert auc(report) > 0.95
+
+
+@pytest.mark.parametrize("options", [{"model": "lightgbm"}, {"model": "lstm2"}])
+def test_the_same_seed_gives_the_same_numbers_to_the_bit(av_home, options):
+    tables = [
+        scores(fit(av_home, audio="compare2016", window_seconds=2, seed=7, **options))
+        for _ in range(2)
+    ]
+    pd.testing.assert_frame_equal(*tables, check_exact=True)
+
+
+@pytest.mark.parametrize("fusion", ["feature", "decision"])
+def test_fusion_takes_the_preferred_columns_and_says_so(av_home, fusion):
+    report = fit(av_home, fusion=fusion)
+    assert report.columns == {"audio": "compare2016", "video": "face_track"}
+    assert "audio column taken: compare2016." in report.notes
+    assert "video column taken: face_track." in report.notes
+    assert auc(report) > 0.95
+
+
+def test_stacking_folds_learns_from_the_next_fold(av_home):
+    report = fit(av_home, fusion="decision", rule="stack")
+    table = scores(report)
+    assert set(table["split"]) == {"val", "test"}
+    by_fold = table.groupby(["fold", "split"])["group"].agg(set).unstack()
+    assert all(not (row.val & row.test) for row in by_fold.itertuples())
+    assert auc(report) > 0.95
+
+
+def test_a_protocol_scores_all_sides(kit, tmp_path):
+    column = kit.Column(kit.spec("compare2016"), kit.mean_signal)
+    home = kit.make_home(tmp_path, "d", kit.make_clips("d", 30, 2), [column])
+    report = fit(home, folds=None, audio="compare2016")
+    table = scores(report)
+    assert set(table["split"]) == {"train", "val", "test"}
+    assert table.groupby("group")["split"].nunique().max() == 1
+    assert table["split"].value_counts().to_dict() == report.clips
+    assert report.protocol == "hash"
+
+
+def test_a_run_tells_what_it_rests_on(av_home):
+    report = fit(av_home, audio="compare2016")
+    facts = json.loads((report.path / "run.json").read_text())
+    assert facts["format_version"] == runs.FORMAT_VERSION
+    column = facts["columns"]["audio"]
+    assert column["name"] == "compare2016"
+    assert len(column["fingerprint"]) == 64
+    assert column["research_only"]
+    assert any("research only" in note for note in report.notes)
+    assert facts["classes"] == ["real", "fake"]
+    assert facts["options"]["seed"] == 0
+    assert len(facts["training_keys"]) == 48
+    assert {"python", "numpy", "scikit-learn", "avfd"} <= set(facts["versions"])
+    assert cache_of(av_home).tags()[facts["tag"]] == facts["snapshots"]["d"]
+
+
+def test_emotions_are_told_apart(kit, tmp_path):
+    def emotional(clip, rows, rng):
+        values = rng.normal(size=(rows, 10, 3))
+        values[..., ("anger", "joy", "neutral").index(clip.emotion)] += 2
+        return kit.Content(values)
+
+    clips = kit.make_clips("d", 12, 6)
+    home = kit.make_home(tmp_path, "d", clips, [kit.Column(kit.spec("mel"), emotional)])
+    report = fit(home, audio="mel", target="emotion")
+    assert report.classes == ("anger", "joy", "neutral")
+    measured = report.metrics["test"]["all"]["metrics"]
+    assert measured["accuracy"]["value"] > 0.9
+    assert measured["macro_auc"]["value"] > 0.95
+
+
+def test_a_clip_level_column_is_fitted_as_it_is(kit, tmp_path):
+    def vector(clip, rows, rng):
+        return kit.Content(rng.normal(size=3) + 3 * (clip.label == "fake"))
+
+    column = kit.Column(kit.spec("compare2016-functionals", rate_hz=0), vector)
+    home = kit.make_home(tmp_path, "d", kit.make_clips("d"), [column])
+    assert auc(fit(home, audio="compare2016-functionals")) > 0.95
+    with pytest.raises(InputError, match="windows"):
+        fit(home, audio="compare2016-functionals", window_seconds=1)
+
+
+def without(kit, ending: str):
+    """Signal, but absent for keys with this ending."""
+
+    def fill(clip, rows, rng):
+        return None if clip.key.endswith(ending) else kit.mean_signal(clip, rows, rng)
+
+    return fill
+
+
+@pytest.fixture(scope="module")
+def patchy_home(kit, tmp_path_factory):
+    """Every fourth clip lacks audio, another fourth video, and s00_1 both."""
+    columns = [
+        kit.Column(kit.spec("compare2016"), without(kit, "_1.mp4")),
+        kit.Column(kit.spec("face_track", "video"), without(kit, ("_2.mp4", "s00_1.mp4"))),
+        kit.Column(kit.spec("mel"), lambda *_: None),
+    ]
+    path = tmp_path_factory.mktemp("patchy")
+    return kit.make_home(path, "d", kit.make_clips("d"), columns)
+
+
+@pytest.mark.parametrize("fusion", ["feature", "decision"])
+@pytest.mark.parametrize("model", ["lightgbm", "logreg", "svm"])
+def test_fusion_is_safe_where_a_modality_is_missing(patchy_home, fusion, model):
+    report = fit(patchy_home, fusion=fusion, model=model)
+    table = scores(report).set_index("key")
+    assert table.index[~table["covered"]].tolist() == ["d/s00_1.mp4"]
+    assert (~table["covered_audio"]).sum() == 12
+    assert (~table["covered_video"]).sum() == 13
+    assert report.coverage["audio"] == {"done": 36, "absent": 12}
+    assert auc(report) > 0.9
+
+
+def test_an_uncovered_clip_is_scored_at_the_training_base_rate_and_marked(patchy_home):
+    table = scores(fit(patchy_home, audio="compare2016"))
+    uncovered = table[~table["covered"]]
+    assert len(uncovered) == 12
+    assert np.allclose(uncovered["score_fake"], 0.5)
+    assert uncovered["key"].str.endswith("_1.mp4").all()
+
+
+def test_a_column_without_any_value_is_refused(patchy_home):
+    with pytest.raises(MissingError, match="no clip has values"):
+        fit(patchy_home, audio="mel")
+
+
+def test_windowed_models_score_seconds(av_home):
+    report = fit(av_home, audio="compare2016", window_seconds=2, hop_seconds=1)
+    seconds = pd.read_parquet(report.path / "seconds.parquet")
+    reader = cache_of(av_home).snapshot()
+    counts = seconds.groupby("key")["second"].agg(list)
+    assert len(counts) == 48
+    assert all(found == list(range(reader.rows(key))) for key, found in counts.items())
+    assert not (fit(av_home, audio="compare2016").path / "seconds.parquet").exists()
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({}, "which column"),
+        ({"audio": "compare2016", "video": "face_track"}, "need a fusion"),
+        ({"audio": "face_track"}, "no audio column"),
+        ({"audio": "compare2016", "protocol": "hash"}, "exclude each other"),
+        ({"fusion": "feature", "audio_model": "svm"}, "one model"),
+        ({"audio": "compare2016", "folds": 99}, "folds"),
+    ],
+)
+def test_options_that_contradict_each_other_are_refused(av_home, changed, message):
+    with pytest.raises(InputError, match=message):
+        fit(av_home, **changed)
+
+
+def test_a_missing_column_comes_with_the_command_to_run(av_home):
+    with pytest.raises(MissingError, match="avfd extract --dataset d --backbone emotion2vec"):
+        fit(av_home, audio="emotion2vec")
+
+
+def test_an_unknown_model_lists_the_known_ones(av_home):
+    with pytest.raises(MissingError, match="lightgbm"):
+        fit(av_home, audio="compare2016", model="oracle")
+
+
+def test_one_class_is_refused(kit, tmp_path):
+    clips = [c for c in kit.make_clips("d") if c.label == "real"]
+    home = kit.make_home(tmp_path, "d", clips, [kit.Column(kit.spec("mel"), kit.noise)])
+    with pytest.raises(InputError, match="one class"):
+        fit(home, audio="mel")
+    assert not home.runs_dir.exists()
+
+
+def test_a_backbone_is_not_tested_on_clips_it_was_trained_on(kit, tmp_path):
+    facts = {"training_keys": ["d/s03_1.mp4"]}
+    column = kit.Column(kit.spec("lstm1"), kit.noise, facts=facts)
+    home = kit.make_home(tmp_path, "d", kit.make_clips("d"), [column])
+    with pytest.raises(InputError, match=r"d/s03_1\.mp4"):
+        fit(home, audio="lstm1")
+
+
+def two_datasets(kit, path, fingerprints=("1" * 64, "1" * 64)) -> Home:
+    for name, fingerprint in zip(("d", "e"), fingerprints, strict=True):
+        column = kit.Column(kit.spec("mel"), kit.mean_signal, fingerprint)
+        home = kit.make_home(path, name, kit.make_clips(name, 6), [column])
+    return home
+
+
+def test_several_data_sets_are_pooled(kit, tmp_path):
+    home = two_datasets(kit, tmp_path)
+    report = fit(home, datasets=("d", "e"), audio="mel")
+    assert scores(report)["dataset"].value_counts().to_dict() == {"d": 24, "e": 24}
+    assert auc(report) > 0.95
+
+
+def test_data_sets_with_unlike_columns_are_not_pooled(kit, tmp_path):
+    home = two_datasets(kit, tmp_path, ("1" * 64, "2" * 64))
+    with pytest.raises(FingerprintError, match="different settings"):
+        fit(home, datasets=("d", "e"), audio="mel")
+
+
+def test_finished_runs_are_fused_by_their_scores(av_home):
+    members = [fit(av_home, audio="compare2016"), fit(av_home, video="face_track")]
+    names = tuple(m.run for m in members)
+    fused = classify.fit(av_home, FitOptions(runs=names, fusion="decision", replicates=50))
+    wanted = sum(scores(m).set_index("key")["score_fake"] for m in members) / 2
+    found = scores(fused).set_index("key")["score_fake"]
+    pd.testing.assert_series_equal(found.sort_index(), wanted.sort_index())
+
+
+def test_runs_on_other_folds_are_not_fused(av_home):
+    names = (
+        fit(av_home, audio="compare2016").run,
+        fit(av_home, video="face_track", split_seed=5).run,
+    )
+    with pytest.raises(InputError, match="folds"):
+        classify.fit(av_home, FitOptions(runs=names, fusion="decision"))
+
+
+def test_the_package_keeps_its_functions_whoever_imports_its_modules():
+    import classify.evaluate
+    import classify.fit
+
+    assert callable(classify.fit)
+    assert callable(classify.evaluate)
+    assert callable(classify.compare)
