@@ -175,10 +175,14 @@ def test_an_index_of_new_files_during_an_extract_loses_nothing(
 def test_a_full_disk_stops_cleanly_and_a_rerun_completes(
     extracts: ModuleType, home: Home, small_home: Home, tmp_path: Path
 ) -> None:
-    run = extracts.start(home, ["waveform"])
-    # No file may grow past 4 KiB now: chunks of the waveform are larger.
+    told, tell = os.pipe()
+    run = extracts.start(home, ["waveform"], progress_fd=tell)
+    os.close(tell)
+    assert os.read(told, 1) == b"."  # planned, the column made
+    # No file may grow past 4 KiB from now on: chunks of the waveform are larger.
     resource.prlimit(run.process.pid, resource.RLIMIT_FSIZE, (4096, resource.RLIM_INFINITY))
     status, _, error = run.end()
+    os.close(told)
     assert status == 2, error
     assert "Traceback" not in error
     assert "store" in error
