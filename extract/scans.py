@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from avfd.clips import Clip
-from avfd.errors import MediaError
+from avfd.errors import InputError, MediaError
 from extract.pool import Crash, Pool
 
 if TYPE_CHECKING:
@@ -99,7 +99,15 @@ def with_stat(clips: Sequence[Clip], roots: Roots) -> list[Clip]:
 
 
 def _stat(roots: Roots, clip: Clip) -> Clip:
-    stats = [file.path.stat() for file in roots.files(clip)]
+    try:
+        stats = [file.path.stat() for file in roots.files(clip)]
+    except OSError as error:
+        raise InputError(
+            "the file went away",
+            where=error.filename,
+            found=error.strerror,
+            next_step="index again when nothing moves files",
+        ) from error
     return replace(
         clip,
         bytes=sum(stat.st_size for stat in stats),

@@ -9,11 +9,10 @@ import csv
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from pathlib import PurePosixPath
 
 from avfd.clips import FAKE, REAL, Clip
 from avfd.errors import InputError
-from extract.datasets.base import MISSING, Notes, Source, nfc, reader, suffix
+from extract.datasets.base import MISSING, Notes, Source, beside, file_name, nfc, reader, suffix
 
 _PART = re.compile(r"dfdc_train_part_0*(\d+)", re.IGNORECASE)
 _LABELS = {"fake": FAKE, "real": REAL, "1": FAKE, "0": REAL, "true": FAKE, "false": REAL}
@@ -32,35 +31,30 @@ class Entry:
 def read(source: Source, notes: Notes) -> Iterator[Clip]:
     """One clip a media file; its label from the label file in its own folder."""
     listed = {path: entry for folder in _label_files(source) for path, entry in folder}
-    by_name = {PurePosixPath(path).name: path for path in source.files.media()}
+    by_name = {file_name(path): path for path in source.files.media()}
     for path in listed:
         if source.files.find(path) is None:
             notes.count(MISSING, path)
     for path in source.files.media():
         entry = listed.get(nfc(path))
         if entry is None or entry.label is None:
-            yield _placed(source.unlabelled(path, notes))
+            yield replace(source.unlabelled(path, notes), extra=_extra(path))
         else:
-            yield _placed(_clip(source, path, entry, by_name))
-
-
-def _clip(source: Source, path: str, entry: Entry, by_name: Mapping[str, str]) -> Clip:
-    return source.clip(path, label=entry.label, source=_original(source, path, entry, by_name))
+            original = _original(source, path, entry, by_name)
+            yield source.clip(path, label=entry.label, source=original, extra=_extra(path))
 
 
 def _original(source: Source, path: str, entry: Entry, by_name: Mapping[str, str]) -> str | None:
     """Key of a fake's original: in the same part, else anywhere; its bare name where it is gone."""
     if not entry.original:
         return None
-    beside = source.files.find(str(PurePosixPath(path).parent / entry.original))
-    found = beside or by_name.get(entry.original)
+    found = source.files.find(beside(path, entry.original)) or by_name.get(entry.original)
     return source.key(found) if found else entry.original
 
 
-def _placed(clip: Clip) -> Clip:
-    """The clip with its part: a number without leading zeros, or which sample folder."""
-    part = part_of(clip.paths[0])
-    return replace(clip, extra={"part": part}) if part else clip
+def _extra(path: str) -> dict[str, str]:
+    part = part_of(path)
+    return {"part": part} if part else {}
 
 
 def part_of(path: str) -> str | None:
@@ -69,7 +63,7 @@ def part_of(path: str) -> str | None:
     >>> part_of("dfdc_train_part_05/dfdc_train_part_5/a.mp4"), part_of("test_videos/a.mp4")
     ('5', 'sample-test')
     """
-    for folder in reversed(PurePosixPath(path).parts[:-1]):
+    for folder in reversed(path.split("/")[:-1]):
         match = _PART.fullmatch(folder)
         if match or folder in _SAMPLES:
             return match[1] if match else _SAMPLES[folder]
@@ -78,7 +72,7 @@ def part_of(path: str) -> str | None:
 
 def _label_files(source: Source) -> Iterator[list[tuple[str, Entry]]]:
     for path in source.files.paths:
-        name = PurePosixPath(path).name
+        name = file_name(path)
         if name == "metadata.json":
             yield _from_metadata(source, path)
         elif name == "labels.csv":
@@ -123,7 +117,7 @@ def _beside(path: str, name: str) -> str:
     """A file named in a label file, which lies in the same folder."""
     if not suffix(name):
         raise InputError("not a file name", where=path, found=name)
-    return nfc(str(PurePosixPath(path).parent / name))
+    return nfc(beside(path, name))
 
 
 def _label(source: Source, path: str, word: object) -> str | None:

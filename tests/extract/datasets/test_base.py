@@ -1,0 +1,63 @@
+"""The files below a root: what is found, what is refused."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from avfd.errors import InputError
+from avfd.manifest import load
+from extract.datasets.base import Files, Source
+
+
+def test_paths_are_sorted_relative_and_without_hidden_ones(tmp_path, trees):
+    trees.grow(tmp_path, trees.media("b/x.mp4", "a b#.mp4", ".h/x.mp4", "._x.mp4", "b/list.txt"))
+    files = Files(tmp_path)
+    assert files.paths == ["a b#.mp4", "b/list.txt", "b/x.mp4"]
+    assert files.media() == ["a b#.mp4", "b/x.mp4"]
+
+
+def test_upper_case_suffixes_are_media(tmp_path, trees):
+    trees.grow(tmp_path, trees.media("a.MP4", "b.Wav", "c.mp4.part"))
+    assert Files(tmp_path).media() == ["a.MP4", "b.Wav"]
+
+
+@pytest.mark.parametrize("path", ["../x.mp4", "/x.mp4", "a/../../x.mp4"])
+def test_looking_outside_is_refused(tmp_path, path):
+    with pytest.raises(InputError, match="stay below"):
+        Files(tmp_path).find(path)
+
+
+def test_links(tmp_path, trees):
+    trees.grow(tmp_path, trees.media("root/a.mp4", "secret.mp4"))
+    root = tmp_path / "root"
+    (root / "again.mp4").symlink_to("a.mp4")
+    (root / "loop.mp4").symlink_to("loop.mp4")
+    (root / "nowhere.mp4").symlink_to("gone.mp4")
+    assert Files(root).paths == ["a.mp4", "again.mp4"]
+    (root / "out.mp4").symlink_to("../secret.mp4")
+    with pytest.raises(InputError, match=r"out\.mp4: a link leads out.*secret\.mp4"):
+        _ = Files(root).paths
+
+
+def test_the_root_itself_may_be_a_link(tmp_path, trees):
+    trees.grow(tmp_path, trees.media("real root/a.mp4"))
+    (tmp_path / "link").symlink_to(tmp_path / "real root")
+    assert Files(tmp_path / "link").paths == ["a.mp4"]
+
+
+def test_a_name_that_is_not_utf8_is_refused(tmp_path):
+    Path(os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9.mp4")).touch()
+    with pytest.raises(InputError, match=r"not UTF-8.*caf"):
+        Files(tmp_path).media()
+
+
+def test_a_label_file_in_another_encoding_is_named(tmp_path):
+    (tmp_path / "metadata.json").write_bytes(b'{"caf\xe9": 1}')
+    source = Source("d", tmp_path, load("dfdc"))
+    with pytest.raises(InputError, match=r"not a UTF-8 text|metadata\.json"):
+        source.json("metadata.json")
+    with pytest.raises(InputError, match=r"gone\.json: the file cannot be read"):
+        source.json("gone.json")
