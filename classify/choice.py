@@ -26,6 +26,13 @@ AUDIO_PREFERENCE = (
 VIDEO_PREFERENCE = ("faces", "face_track")
 PREFERENCE = {"audio": AUDIO_PREFERENCE, "video": VIDEO_PREFERENCE}
 DEFAULT_MODEL = "lightgbm"
+_WORDS = {
+    "fusion": ("none", "feature", "decision"),
+    "target": ("deepfake", "emotion"),
+    "aggregate": ("mean", "max"),
+    "balance": ("weights", "none"),
+    "preset": ("paper", "small"),
+}
 
 
 @dataclass(frozen=True)
@@ -87,7 +94,15 @@ class FitOptions:
 
 
 def check_options(options: FitOptions) -> None:
-    """Refuse options that contradict each other."""
+    """Refuse unknown words, and options that contradict each other."""
+    for name, accepted in _WORDS.items():
+        if getattr(options, name) not in accepted:
+            raise InputError(
+                "not a known word",
+                where=f"--{name}",
+                found=getattr(options, name),
+                accepted=", ".join(accepted),
+            )
     if options.fusion == "none" and len(options.columns) > 1:
         raise InputError(
             "two columns need a fusion",

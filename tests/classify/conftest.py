@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -85,7 +86,7 @@ def make_home(path: Path, dataset: str, clips: Sequence[Clip], columns: Sequence
         name = column.spec.name
         fingerprint = column.fingerprint or column.spec.fingerprint({})
         cache.ensure_column(name, column.spec, fingerprint, dict(column.facts or {}))
-        rng = np.random.default_rng(len(name))
+        rng = np.random.default_rng(zlib.crc32(f"{dataset}/{name}".encode()))
         cache.write({name: [_result(reader, clip, column, rng) for clip in clips]})
     return home
 

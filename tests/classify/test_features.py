@@ -200,6 +200,21 @@ def test_columns_of_unlike_fingerprints_are_not_pooled(kit, tmp_path):
         CacheSource(readers, "c", [])
 
 
+def test_pooled_data_sets_give_every_clip_its_own_numbers(kit, tmp_path):
+    readers, units = {}, []
+    for name in ("d", "e"):
+        clips = kit.make_clips(name, 3, 2)
+        home = kit.make_home(tmp_path, name, clips, [kit.Column(kit.spec("c"), kit.noise)])
+        url, lock = home.cache_url(name), home.lock_path(name)
+        readers[name] = Cache.open(url, dataset=name, lock_path=lock).snapshot()
+        units += [Unit(name, (c.key,), "g", c.label) for c in clips]
+    mixed = [units[i] for i in np.random.default_rng(0).permutation(len(units))]
+    pooled = Sequences.of(CacheSource(readers, "c", mixed)).vectors()
+    for unit, vector in zip(mixed, pooled, strict=True):
+        alone = CacheSource({unit.dataset: readers[unit.dataset]}, "c", [unit])
+        np.testing.assert_array_equal(Sequences.of(alone).vectors()[0], vector)
+
+
 def test_windows_are_cut_at_the_same_seconds_in_all_modalities(av_home):
     from classify.features import Samples
 

@@ -191,6 +191,7 @@ def test_windowed_models_score_seconds(av_home):
         ({"audio": "compare2016", "protocol": "hash"}, "exclude each other"),
         ({"fusion": "feature", "audio_model": "svm"}, "one model"),
         ({"audio": "compare2016", "folds": 99}, "folds"),
+        ({"audio": "compare2016", "aggregate": "median"}, "mean, max"),
     ],
 )
 def test_options_that_contradict_each_other_are_refused(av_home, changed, message):
@@ -235,7 +236,6 @@ def test_several_data_sets_are_pooled(kit, tmp_path):
     home = two_datasets(kit, tmp_path)
     report = fit(home, datasets=("d", "e"), audio="mel")
     assert scores(report)["dataset"].value_counts().to_dict() == {"d": 24, "e": 24}
-    assert auc(report) > 0.95
 
 
 def test_data_sets_with_unlike_columns_are_not_pooled(kit, tmp_path):
