@@ -151,6 +151,27 @@ def test_pictures_and_sound_in_two_files(home, root, sound, make_video):
     assert clips_of(home, "pair")["a.mp4"].has_audio
 
 
+def test_sound_below_an_audio_root_starts_at_the_sequences_first_frame(
+    home, root, tmp_path, make_video
+):
+    film = root / "original_sequences/youtube/c23/videos/000.mp4"
+    download = tmp_path / "audio/downloaded_videos/abc/abc.mp4"
+    frames = tmp_path / "audio/downloaded_videos/abc/extracted_sequences/0.json"
+    for file in (film, frames):
+        file.parent.mkdir(parents=True)
+    make_video(film, seconds=1.0, fps=10, size=(64, 48), audio_rate_hz=None)
+    make_video(download, seconds=4.0, fps=20, size=(64, 48))
+    frames.write_text("[30, 31]")
+    (tmp_path / "audio/conversion_dict.json").write_text('{"000": "abc 0"}')
+    index(home, "faceforensics", root, audio_root=tmp_path / "audio")
+    (clip,) = clips_of(home, "faceforensics").values()
+    assert clip.audio_path == "downloaded_videos/abc/abc.mp4"
+    assert clip.audio_offset_seconds == pytest.approx(-1.5)
+    assert (clip.has_video, clip.has_audio) == (True, True)
+    assert clip.seconds == pytest.approx(1.0)
+    assert home.read_facts("faceforensics").audio_root == str(tmp_path / "audio")
+
+
 def test_a_layouts_name_implies_it_and_its_default_protocol(home, root, sound):
     sound("Actor_05/03-01-05-02-01-02-05.wav")
     report = index(home, "ravdess", root)
