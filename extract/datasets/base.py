@@ -8,71 +8,21 @@ def read(source: Source, notes: Notes) -> Iterator[Clip]: ...
 
 from __future__ import annotations
 
-import os
 import pkgutil
-import unicodedata
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from importlib import import_module
 from pathlib import Path
-from posixpath import normpath
 from typing import Any
 
-from avfd.clips import Clip, check_inside, clip_key
+from avfd.clips import Clip, clip_key
 from avfd.errors import InputError, MissingError
 from avfd.manifest import Manifest
-
-VIDEO_SUFFIXES = frozenset(
-    {".avi", ".flv", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".webm", ".wmv"}
-)
-AUDIO_SUFFIXES = frozenset({".aac", ".flac", ".m4a", ".mp3", ".ogg", ".opus", ".wav", ".wma"})
-MEDIA_SUFFIXES = VIDEO_SUFFIXES | AUDIO_SUFFIXES
+from extract.datasets.files import AUDIO_SUFFIXES, Files, suffix
 
 MISSING = "listed but missing"
 UNLISTED = "without a label: extracted, never fitted"
-
-
-def nfc(text: str) -> str:
-    """The text in Unicode's composed form, as keys are spelled."""
-    return unicodedata.normalize("NFC", text)
-
-
-# A data set has a million paths: these work on plain text, many times faster than path objects.
-
-
-def file_name(path: str) -> str:
-    """The last part of a path."""
-    return path.rpartition("/")[2]
-
-
-def beside(path: str, name: str) -> str:
-    """The path of a file in the same folder.
-
-    >>> beside("a/b.mp4", "c.wav"), beside("b.mp4", "c.wav")
-    ('a/c.wav', 'c.wav')
-    """
-    folder, slash, _ = path.rpartition("/")
-    return f"{folder}{slash}{name}"
-
-
-def suffix(path: str) -> str:
-    """The file suffix in lower case, with its dot; empty where there is none.
-
-    >>> suffix("a.b/C.MP4"), suffix("a.b/c")
-    ('.mp4', '')
-    """
-    _, dot, ending = file_name(path).rpartition(".")
-    return dot + ending.lower() if dot else ""
-
-
-def _encodable(path: str) -> bool:
-    """Whether the name is UTF-8; Python spells other bytes with stand-ins."""
-    try:
-        path.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 class Notes:
@@ -104,82 +54,6 @@ class Notes:
         kept = self._examples[what]
         more = ", …" if self.counts[what] > len(kept) else ""
         return f"{self.counts[what]} {what} ({', '.join(kept)}{more})"
-
-
-@dataclass(frozen=True)
-class Files:
-    """Every file below a folder, found once; hidden files and `._` files are not among them."""
-
-    root: Path
-
-    @cached_property
-    def paths(self) -> list[str]:
-        """POSIX paths relative to the root, sorted.
-
-        Raises:
-            InputError: a link leads out of the root.
-        """
-        if not self.root.is_dir():
-            raise InputError("not a folder", where=self.root, next_step="check --root")
-        real = Path(os.path.realpath(self.root))
-        return sorted(self._walk("", real))
-
-    def _walk(self, below: str, real: Path) -> Iterator[str]:
-        for entry in self._entries(below):
-            if entry.name.startswith("."):
-                continue
-            path = f"{below}{entry.name}"
-            if entry.is_dir(follow_symlinks=False):
-                yield from self._walk(f"{path}/", real)
-            elif entry.is_file(follow_symlinks=False) or self._links_to_file(path, real):
-                yield path
-
-    def _entries(self, below: str) -> list[os.DirEntry[str]]:
-        try:
-            with os.scandir(self.root / below) as entries:
-                return list(entries)
-        except OSError as error:
-            raise InputError(
-                "the folder cannot be read", where=self.root / below, found=error.strerror
-            ) from error
-
-    def _links_to_file(self, path: str, real: Path) -> bool:
-        """Whether a link leads to a file below the root; a link to a folder is not followed."""
-        target = Path(os.path.realpath(self.root / path))
-        if not target.is_relative_to(real):
-            raise InputError(
-                "a link leads out of the data set's root",
-                where=self.root / path,
-                found=target,
-                next_step="copy the files below the root, or give the common folder as --root",
-            )
-        return (self.root / path).is_file()
-
-    @cached_property
-    def _by_nfc(self) -> dict[str, str]:
-        return {nfc(path): path for path in self.paths}
-
-    def find(self, path: str) -> str | None:
-        """The path as the disk spells it, whatever Unicode form it was listed in; None: absent."""
-        check_inside(path, str(self.root))
-        return self._by_nfc.get(nfc(normpath(path)))
-
-    def media(self, suffixes: frozenset[str] = MEDIA_SUFFIXES) -> list[str]:
-        """The paths with one of the suffixes.
-
-        Raises:
-            InputError: a name is not UTF-8, so no table could hold it.
-        """
-        found = [path for path in self.paths if suffix(path) in suffixes]
-        for path in found:
-            if not _encodable(path):
-                raise InputError(
-                    "the file's name is not UTF-8",
-                    where=self.root,
-                    found=os.fsencode(path),
-                    next_step="rename the file",
-                )
-        return found
 
 
 @dataclass(frozen=True)

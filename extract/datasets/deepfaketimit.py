@@ -11,7 +11,8 @@ from collections.abc import Iterator
 from pathlib import PurePosixPath
 
 from avfd.clips import FAKE, REAL, Clip
-from extract.datasets.base import VIDEO_SUFFIXES, Notes, Source, reader
+from extract.datasets.base import Notes, Source, reader
+from extract.datasets.files import VIDEO_SUFFIXES
 
 NO_WAV = "films without a wav: their own sound is taken, if they have any"
 FRAMES = "real sentences whose pictures are single frames: read for their sound"

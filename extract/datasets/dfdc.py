@@ -12,7 +12,8 @@ from dataclasses import dataclass, replace
 
 from avfd.clips import FAKE, REAL, Clip
 from avfd.errors import InputError
-from extract.datasets.base import MISSING, Notes, Source, beside, file_name, nfc, reader, suffix
+from extract.datasets.base import MISSING, Notes, Source, reader
+from extract.datasets.files import beside, file_name, nfc, suffix
 
 _PART = re.compile(r"dfdc_train_part_0*(\d+)", re.IGNORECASE)
 _LABELS = {"fake": FAKE, "real": REAL, "1": FAKE, "0": REAL, "true": FAKE, "false": REAL}

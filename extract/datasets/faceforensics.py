@@ -13,8 +13,9 @@ from dataclasses import dataclass
 
 from avfd.clips import FAKE, REAL, Clip
 from avfd.errors import InputError
-from extract.datasets.base import VIDEO_SUFFIXES, Notes, Source, reader
+from extract.datasets.base import Notes, Source, reader
 from extract.datasets.faceforensics_audio import Sounds
+from extract.datasets.files import VIDEO_SUFFIXES
 
 COMPRESSIONS = ("c23", "c40", "c0")  # in the order in which one is chosen
 METHODS = (

@@ -13,7 +13,8 @@ from pathlib import PurePosixPath
 
 from avfd.clips import FAKE, REAL, Clip
 from avfd.errors import InputError
-from extract.datasets.base import MISSING, VIDEO_SUFFIXES, Notes, Source, nfc, reader
+from extract.datasets.base import MISSING, Notes, Source, reader
+from extract.datasets.files import VIDEO_SUFFIXES, nfc
 
 TABLE = "meta_data.csv"
 NO_ROW = f"not in {TABLE}: labelled by their folder"

@@ -9,7 +9,8 @@ from pathlib import Path
 
 from avfd.clips import FAKE, REAL, Clip
 from avfd.errors import InputError
-from extract.datasets.base import AUDIO_SUFFIXES, MISSING, Notes, Source, nfc, reader, suffix
+from extract.datasets.base import MISSING, Notes, Source, reader
+from extract.datasets.files import AUDIO_SUFFIXES, nfc, suffix
 
 WORDS: Mapping[str, str | None] = {
     **dict.fromkeys(("real", "0", "0.0", "false", "genuine", "bonafide", "bona-fide"), REAL),

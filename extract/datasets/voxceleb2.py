@@ -6,7 +6,8 @@ import re
 from collections.abc import Iterator
 
 from avfd.clips import REAL, Clip
-from extract.datasets.base import AUDIO_SUFFIXES, Notes, Source, nfc, reader
+from extract.datasets.base import Notes, Source, reader
+from extract.datasets.files import AUDIO_SUFFIXES, nfc
 
 NO_SOUND = "films without a sound file: their own sound is taken, if they have any"
 ALONE = "sound files without a film: clips of their own"

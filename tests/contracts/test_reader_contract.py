@@ -14,6 +14,7 @@ from avfd import manifest
 from avfd.clips import Clip, check_unique
 from avfd.errors import InputError, MissingError
 from extract.datasets import base
+from extract.datasets.files import Files
 
 
 def _trees() -> ModuleType:
@@ -80,7 +81,7 @@ class TestReader:
         """A file that no label mentions is never dropped in silence."""
         clips, notes = _read(layout, root)
         used = {path for clip in clips for path in clip.paths}
-        left = set(base.Files(root).media()) - used
+        left = set(Files(root).media()) - used
         assert len(left) <= sum(notes.counts.values()) + len(notes.lines())
         unlabelled = sum(clip.label is None for clip in clips)
         assert notes.counts.get(base.UNLISTED, 0) <= unlabelled

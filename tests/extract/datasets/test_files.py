@@ -9,7 +9,8 @@ import pytest
 
 from avfd.errors import InputError
 from avfd.manifest import load
-from extract.datasets.base import Files, Source
+from extract.datasets.base import Source
+from extract.datasets.files import Files
 
 
 def test_paths_are_sorted_relative_and_without_hidden_ones(tmp_path, trees):
