@@ -78,7 +78,7 @@ class Face:
         chin = self.still.chin[1] - self.still.lower_lip[1]
         hanging = _ease(below / 16)
         fade = 1 - _ease((below - 0.6 * chin) / (0.9 * chin))
-        return (gap + hanging * (opening * self.hinge - gap)) * fade
+        return np.asarray((gap + hanging * (opening * self.hinge - gap)) * fade)
 
     def _with_cavity(self, image: Image, gap: Grid) -> Image:
         """Dark between the teeth and the lower lip, the tongue at the bottom."""
@@ -86,7 +86,7 @@ class Face:
         cover = np.clip(np.minimum(deep, gap - deep) + 0.5, 0, 1) * np.clip(gap - 0.5, 0, 1)
         tongue = _ease((deep / np.maximum(gap, 1) - 0.45) / 0.6)
         colour = _CAVITY + (_TONGUE - _CAVITY) * tongue[..., None]
-        return image + cover[..., None] * (colour - image)
+        return np.asarray(image + cover[..., None] * (colour - image))
 
     def _with_lid(self, image: Image, eye: tuple[float, float], blink: float) -> Image:
         """The upper lid down by `blink`: skin from above the eye, a lash line below it."""
@@ -99,7 +99,7 @@ class Face:
         skin = sample(self.still.image, self.x, top - 3 - 0.35 * (self.y - top))
         lash = 0.5 * blink * np.exp(-(((self.y - edge) / 1.1) ** 2)) * arch**0.5
         shade = np.stack([1 - lash] * 3 + [np.ones_like(lash)], axis=2)
-        return (image + cover[..., None] * (skin - image)) * shade
+        return np.asarray((image + cover[..., None] * (skin - image)) * shade)
 
 
 class Scene:
@@ -124,7 +124,7 @@ class Scene:
         cover = person[..., 3:] / 255
         picture = self.wall + cover * (person[..., :3] - self.wall)
         lit = picture * self.light + self.noise[index % 4]
-        return np.clip(lit, 0, 255).astype(np.uint8)
+        return np.asarray(np.clip(lit, 0, 255), dtype=np.uint8)
 
     def _swapped(self, own: Image, other: Image, share: float) -> Image:
         """The donor's inner face over one's own: softer, its colour moved most of the way."""
@@ -132,7 +132,7 @@ class Scene:
 
         other = np.asarray(gaussian_filter(other, (1.0, 1.0, 0)), dtype=np.float32)
         offset = ((own - other) * (self.inner / self.inner.sum())).sum(axis=(0, 1))
-        return own + share * self.inner * (other + 0.8 * offset - own)
+        return np.asarray(own + share * self.inner * (other + 0.8 * offset - own))
 
 
 def _moved(image: Image, motion: Motion, index: int) -> Image:

@@ -150,7 +150,7 @@ def light(look: Look) -> Image:
     """Factor for every pixel of a frame, [256, 256, 1]."""
     y, x = np.mgrid[:FRAME_PX, :FRAME_PX] / FRAME_PX - 0.5
     slope = x * np.cos(look.light_angle) + y * np.sin(look.light_angle)
-    return (1 + look.light_strength * 1.6 * slope)[..., None].astype(np.float32)
+    return np.asarray(1 + look.light_strength * 1.6 * slope[..., None], dtype=np.float32)
 
 
 def _jittered(

@@ -102,7 +102,7 @@ def _finished(sound: NDArray[np.float32], random: np.random.Generator) -> NDArra
     from scipy.signal import resample_poly
 
     noisy = sound + random.normal(0, ROOM_NOISE, len(sound))
-    return np.clip(resample_poly(noisy, 2, 1), -0.99, 0.99).astype(np.float32)
+    return np.asarray(np.clip(resample_poly(noisy, 2, 1), -0.99, 0.99), dtype=np.float32)
 
 
 def _person(plan: Plan, purpose: int) -> Look:

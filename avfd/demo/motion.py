@@ -78,7 +78,8 @@ def _windows(
 def _loudness(samples: NDArray[np.float32], sample_rate_hz: int, fps: int, frames: int) -> Track:
     power = np.mean(_windows(samples, sample_rate_hz, fps, frames) ** 2.0, axis=1)
     level = np.sqrt(power)
-    return np.clip(level / max(float(np.percentile(level, 92)), 1e-6), 0, 1) ** 0.8
+    loud: Track = np.clip(level / max(float(np.percentile(level, 92)), 1e-6), 0, 1) ** 0.8
+    return loud
 
 
 def _brightness(samples: NDArray[np.float32], sample_rate_hz: int, fps: int, frames: int) -> Track:
@@ -100,7 +101,8 @@ def _wander(frames: int, fps: int, random: np.random.Generator, rate_hz: float) 
     seconds = np.arange(frames) / fps
     rates = rate_hz * random.uniform(0.6, 2.0, 3)
     phases = random.uniform(0, 2 * np.pi, 3)
-    return np.sin(2 * np.pi * rates[:, None] * seconds + phases[:, None]).mean(axis=0) * 1.4
+    waves = np.sin(2 * np.pi * rates[:, None] * seconds + phases[:, None])
+    return np.asarray(1.4 * waves.mean(axis=0))
 
 
 def _blinks(frames: int, fps: int, random: np.random.Generator) -> Track:

@@ -41,4 +41,4 @@ def resynthesise(
     _, wave = istft(magnitude * phase, **framing)
     wave = np.resize(wave, samples.shape)
     loudness = np.sqrt(np.mean(samples**2) / max(float(np.mean(wave**2)), 1e-12))
-    return (wave * loudness).astype(np.float32)
+    return np.asarray(wave * loudness, dtype=np.float32)
