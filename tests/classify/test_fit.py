@@ -49,7 +49,7 @@ def test_folds_score_every_clip_once_by_a_model_that_never_met_its_group(av_home
 @pytest.mark.parametrize("options", [{"model": "lightgbm"}, {"model": "lstm2"}])
 def test_the_same_seed_gives_the_same_numbers_to_the_bit(av_home, options):
     tables = [
-        scores(fit(av_home, audio="compare2016", window_seconds=2, seed=7, **options))
+        scores(fit(av_home, audio="compare2016", folds=2, window_seconds=2, seed=7, **options))
         for _ in range(2)
     ]
     pd.testing.assert_frame_equal(*tables, check_exact=True)
