@@ -185,6 +185,7 @@ def bench_cpu(
         "media_minutes": sum(c.seconds for c in read_table(home.clip_table(extracts.DATASET))) / 60,
         "cpu_seconds": whole.cpu_seconds,
         "start_cpu_seconds": start,
+        "clip_cpu_seconds": whole.clip_cpu_seconds,
         "alone_cpu_seconds": parts,
         "cpu_ratio": (whole.cpu_seconds - start) / sum(parts.values()),
         "cpu_ratio_with_start": whole.cpu_seconds / sum(parts.values()),
