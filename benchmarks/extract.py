@@ -207,7 +207,7 @@ def bench_memory(
     """Part 3."""
     tiny = makers.make_audio(folder / "tiny.wav", makers.clicks(0.3, 16_000))
     peaks = {}
-    for count in (100, many):
+    for count in sorted({100, many}):
         media = linked([tiny], folder / f"media-{count}", lambda i, n=count: i >= n)  # type: ignore[misc]
         home = extracts.indexed(folder / f"home-{count}", media)
         peaks[count] = measured(extracts, home, ["loudness"], workers=2).peak_bytes
