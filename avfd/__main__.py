@@ -1,0 +1,5 @@
+"""`python -m avfd` is `avfd`."""
+
+from avfd.cli import main
+
+main()
