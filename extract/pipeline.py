@@ -126,8 +126,8 @@ def media_fault(clip: Clip, roots: Roots) -> str | None:
     """
     try:
         (found,) = with_stat([clip], roots)
-    except OSError as error:
-        return f"{error.filename}: {error.strerror}"
+    except AvfdError as error:
+        return f"{error.where}: {error.found}"  # its next step is meant for an index
     if (found.bytes, found.mtime_ns) != (clip.bytes, clip.mtime_ns):
         return "the file has changed since the index; run `avfd index` again"
     return None
