@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from avfd.cli import cache, data, models, setup
+from avfd.cli import cache, data, demo, models, setup
 from avfd.cli.output import emit_json, say
 
 EPILOG = (
@@ -30,7 +30,7 @@ app.command("compare")(models.compare)
 app.add_typer(cache.app, name="cache")
 app.add_typer(setup.weights, name="weights")
 app.command("doctor")(setup.doctor)
-app.command("demo")(setup.demo)
+app.command("demo")(demo.demo)
 
 
 @app.callback(invoke_without_command=True)

@@ -8,6 +8,7 @@ import typer
 
 from avfd.cli.options import DatasetOption, HomeOption, JsonOption, VerboseOption
 from avfd.cli.output import emit_json, progress, say, set_up_logging, table
+from avfd.errors import InputError
 from avfd.home import Home
 
 if TYPE_CHECKING:
@@ -40,6 +41,10 @@ def index(
     protocol: Annotated[
         str | None, typer.Option(help="Protocol that fit takes if none is named.")
     ] = None,
+    option: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME=VALUE", help="An option of the layout, see docs/datasets.md."),
+    ] = None,
     workers: Annotated[int | None, typer.Option(help="Processes (default: cores).")] = None,
     home: HomeOption = None,
     json: JsonOption = False,
@@ -61,6 +66,7 @@ def index(
             subject_column=subject_column,
             audio_root=audio_root,
             protocol=protocol,
+            options=dict(_option(words) for words in option or ()),
             workers=workers,
             progress=update,
         )
@@ -68,6 +74,13 @@ def index(
         emit_json(report)
         return
     _tell_index(report)
+
+
+def _option(words: str) -> tuple[str, str]:
+    name, equals, value = words.partition("=")
+    if not (name and equals):
+        raise InputError("not an option", where="--option", found=words, accepted="NAME=VALUE")
+    return name, value
 
 
 def _tell_index(report: IndexReport) -> None:

@@ -1,15 +1,18 @@
-"""`avfd weights`, `avfd doctor`, `avfd demo`: what is here, what is missing, and a first run."""
+"""`avfd weights` and `avfd doctor`: what is here, what is missing, what to do."""
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from avfd.cli.options import HomeOption, JsonOption
 from avfd.cli.output import emit_json, say, size, table
-from avfd.errors import MissingError
+from avfd.errors import InputError, MissingError
 from avfd.home import Home
+
+if TYPE_CHECKING:
+    from avfd.doctor import WeightsState
 
 weights = typer.Typer(help="Model files: what is needed, where it is.", no_args_is_help=True)
 
@@ -59,9 +62,31 @@ def weights_pull(
     emit_json(found) if json else say(f"{name}: {found.path} (sha256 {found.sha256})")
 
 
-def doctor() -> None:
-    """Placeholder until avfd.doctor lands."""
+def doctor(home: HomeOption = None, json: JsonOption = False) -> None:
+    """Say what is installed, found and missing here, and what to do about each gap."""
+    from avfd.doctor import diagnose
+    from extract.weights import TABLE
+
+    place = Home.at(home)
+    report = diagnose(place, [_weights_state(name, place) for name in TABLE])
+    if json:
+        emit_json({"sections": report.sections, "gaps": report.gaps})
+        return
+    rows = [(s.title, f.name, f.state, f.detail) for s in report.sections for f in s.findings]
+    table(["section", "what", "state", "found"], rows)
+    for gap in report.gaps:
+        say(f"{gap.state}: {gap.name}: {gap.next_step or gap.detail}")
 
 
-def demo() -> None:
-    """Placeholder until avfd.demo lands."""
+def _weights_state(name: str, home: Home) -> WeightsState:
+    from avfd.doctor import WeightsState
+    from extract import weights as files
+
+    facts = files.facts(name)
+    known = (name, facts.file_name, facts.licence, facts.needed_by)
+    try:
+        return WeightsState(*known, path=files.find(name, home).path)
+    except MissingError:
+        return WeightsState(*known)
+    except InputError as error:
+        return WeightsState(*known, problem=str(error))
