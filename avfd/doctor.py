@@ -27,9 +27,13 @@ RESEARCH_ONLY = {"opensmile": "audEERING research licence: non-commercial use on
 """Packages whose licence forbids what ours allows, beside what their own metadata say."""
 
 PARTS: dict[str, tuple[str, ...]] = {
-    "base": ("numpy", "pandas", "pyarrow", "zarr", "icechunk", "typer", "rich"),
+    "base": ("numpy", "pandas", "pyarrow", "zarr", "icechunk", "h5py", "typer", "rich"),
     "extract": ("av", "soxr", "scipy", "mediapipe"),
-    "classify": ("scikit-learn", "lightgbm", "torch", "skorch", "safetensors", "skops"),
+    "classify": (
+        *("scikit-learn", "lightgbm", "skops"),
+        *("torch", "skorch", "safetensors"),
+        "matplotlib",
+    ),
     "opensmile": ("opensmile",),
     "demo": ("espeakng-loader", "scikit-image"),
 }

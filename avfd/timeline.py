@@ -31,9 +31,7 @@ def slot_of(seconds: float, rate_hz: int) -> int:
     return math.floor(seconds * rate_hz + 1e-9)
 
 
-def covered_slots(
-    slots: int, rate_hz: int, spans: list[tuple[float, float]]
-) -> NDArray[np.bool_]:
+def covered_slots(slots: int, rate_hz: int, spans: list[tuple[float, float]]) -> NDArray[np.bool_]:
     """Which slots have their centre inside one of the spans (seconds), shape [slots]."""
     centres = slot_centres(slots, rate_hz)
     covered = np.zeros(slots, dtype=bool)

@@ -69,7 +69,8 @@ def seconds_frame(
             **{PREFIX + name: joined[:, i] for i, name in enumerate(classes)},
         }
     ).astype({"key": "str", "split": "str"})
-    return frame[~np.isnan(joined).any(axis=1)].reset_index(drop=True)
+    known = np.flatnonzero(~np.isnan(joined).any(axis=1))
+    return frame.iloc[known].reset_index(drop=True)
 
 
 def classes_of(frame: pd.DataFrame) -> tuple[str, ...]:

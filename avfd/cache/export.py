@@ -25,7 +25,7 @@ import zarr
 from avfd.cache.layout import StoredArray
 from avfd.cache.reader import ClipColumn, ColumnReader, Reader
 from avfd.cache.writer import write_rows
-from avfd.errors import InputError, MissingError, StoreError
+from avfd.errors import InputError, StoreError
 from avfd.specs import DONE, STATUS_NAMES
 
 if TYPE_CHECKING:
@@ -145,10 +145,8 @@ def _strings(group: zarr.Group, name: str, values: Sequence[str]) -> None:
 
 
 def _to_h5(reader: Reader, columns: Sequence[ColumnReader], out: Path) -> None:
-    try:
-        import h5py
-    except ImportError as error:
-        raise MissingError("HDF5 needs h5py", next_step="pip install h5py") from error
+    import h5py
+
     with h5py.File(out, "w") as file:
         file.attrs["snapshot"] = reader.snapshot_id
         file.attrs["columns"] = json.dumps({c.name: _facts(c) for c in columns})
