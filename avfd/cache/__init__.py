@@ -1,8 +1,13 @@
-"""The cache: rows are seconds, columns are backbones, commits are Icechunk's. See FORMAT.md."""
+"""The cache: rows are seconds, columns are backbones, commits are Icechunk's. See FORMAT.md.
 
-from avfd.cache.cache import Cache
-from avfd.cache.export import FORMATS, export
-from avfd.cache.reader import ClipColumn, ColumnReader, Reader
+What goes into it and comes back as a report is imported with the package. Whatever touches a store
+is imported where it is first asked for: Icechunk and Zarr cost more than half a second of CPU, and
+a worker of `extract`, which only hands over `ClipResult`s, has no use for them.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
 from avfd.cache.records import (
     BadChunk,
     ClipResult,
@@ -12,8 +17,11 @@ from avfd.cache.records import (
     WriteReport,
 )
 
+if TYPE_CHECKING:
+    from avfd.cache.cache import Cache
+    from avfd.cache.reader import ClipColumn, ColumnReader, Reader
+
 __all__ = [
-    "FORMATS",
     "BadChunk",
     "Cache",
     "ClipColumn",
@@ -24,5 +32,17 @@ __all__ = [
     "IndexChange",
     "Reader",
     "WriteReport",
-    "export",
 ]
+
+_ON_DEMAND = {
+    "Cache": "avfd.cache.cache",
+    "ClipColumn": "avfd.cache.reader",
+    "ColumnReader": "avfd.cache.reader",
+    "Reader": "avfd.cache.reader",
+}
+
+
+def __getattr__(name: str) -> object:
+    if name not in _ON_DEMAND:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_ON_DEMAND[name]), name)

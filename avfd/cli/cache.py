@@ -158,7 +158,7 @@ def export(
     json: JsonOption = False,
 ) -> None:
     """Write columns as plain Zarr, HDF5 or Parquet, readable without avfd."""
-    from avfd.cache import export as write
+    from avfd.cache.export import export as write
 
     _, cache = open_cache(Home.at(home), dataset)
     reader = cache.snapshot()

@@ -10,7 +10,8 @@ import pyarrow.parquet as pq
 import pytest
 import zarr
 
-from avfd.cache import FORMATS, ClipResult, Entry, export
+from avfd.cache import ClipResult, Entry
+from avfd.cache.export import FORMATS, export
 from avfd.errors import InputError, MissingError
 from avfd.specs import ABSENT, DONE
 
