@@ -18,9 +18,9 @@ from classify.apply import check_columns, columns_of, score_units
 from classify.columns import PictureOptions, Unit
 from classify.data import Opened, check_unseen, coverage_notes, samples_of, status_counts
 from classify.metrics import BootstrapOptions, ClipScores
-from classify.protocols import as_test, assign
+from classify.protocols import as_test
 from classify.scoring import clip_scores, metrics_of, scores_frame, seconds_frame
-from classify.sides import protocol_of, side_units, unlabelled_units
+from classify.sides import assigned, protocol_of, side_units, unlabelled_units
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -178,7 +178,7 @@ def _scored(
     """By scoring the clips now."""
     opened = Opened.at(home, [dataset])
     columns = check_columns(home, run, opened)
-    wanted = _wanted(home, run, dataset, split)
+    wanted = _wanted(home, run, opened, dataset, split)
     check_unseen(wanted.units, columns, opened)
     frame, path = _write(home, run, wanted.units, opened, f"{dataset}-{split}", replicates)
     coverage = status_counts(wanted.units, columns, opened)
@@ -195,7 +195,7 @@ def _scored(
     )
 
 
-def _wanted(home: Home, run: Run, dataset: str, split: SplitName) -> Wanted:
+def _wanted(home: Home, run: Run, opened: Opened, dataset: str, split: SplitName) -> Wanted:
     """The units of the data set that were asked for."""
     clips = read_table(home.clip_table(dataset))
     target = run.facts["target"]
@@ -207,9 +207,8 @@ def _wanted(home: Home, run: Run, dataset: str, split: SplitName) -> Wanted:
         units = side_units(as_test(labelled, target=target), "test") if labelled else []
         known = _known_classes(units, run)
         return _some(Wanted([*known.units, *unlabelled_units(bare)], known.notes), dataset, split)
-    layouts = {dataset: home.read_facts(dataset).layout}
     protocol = protocol_of(home, [dataset], None)
-    chosen = assign(clips, protocol, target=target, layouts=layouts)
+    chosen = assigned(home, opened.readers, clips, protocol, target=target)
     known = _known_classes(side_units(chosen, split), run)
     notes = (f"Side {split} of protocol {protocol.name}.", *chosen.notes, *known.notes)
     return _some(Wanted(known.units, notes), dataset, split)

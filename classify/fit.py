@@ -132,7 +132,7 @@ def _prepare(home: Home, options: FitOptions) -> Prepared:
     columns = choose_columns(options, opened.readers)
     # The number of classes is known with the plan only; what needs validation does not need it.
     asked = model_options(options, tuple(columns), classes=2)
-    plan = plan_of(home, datasets, options, validate=asked.needs_validation)
+    plan = plan_of(home, opened.readers, options, validate=asked.needs_validation)
     model = model_options(options, tuple(columns), classes=len(plan.classes))
     pictures = PictureOptions(options.picture_px, options.picture_gray)
     samples = samples_of(plan.units, plan.classes, opened, columns, pictures)

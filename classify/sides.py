@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
 from avfd import manifest
+from avfd.cache import Reader
 from avfd.clips import LABELS, Clip, read_table
 from avfd.home import Home
 from avfd.manifest import HASH, SIDES, Protocol, Side
 from classify.choice import FitOptions
 from classify.columns import Unit
+from classify.crowds import several_faces
 from classify.features import Index
-from classify.protocols import Split, assign, folds
+from classify.protocols import Split, Target, assign, folds
 
 
 @dataclass(frozen=True)
@@ -60,25 +63,44 @@ class Plan:
         return len(self.folds) > 1
 
 
-def plan_of(home: Home, datasets: Sequence[str], options: FitOptions, validate: bool) -> Plan:
+def plan_of(home: Home, readers: Mapping[str, Reader], options: FitOptions, validate: bool) -> Plan:
     """The plan that the options ask for.
 
     Args:
+        readers: data set → snapshot of its cache, for protocols that look into it.
         validate: with folds, take the next fold's clips out of training for validation, because
             the model can make use of it.
     """
-    clips = [clip for name in datasets for clip in read_table(home.clip_table(name))]
+    clips = [clip for name in readers for clip in read_table(home.clip_table(name))]
     if options.folds:
         splits = folds(clips, options.folds, options.split_seed or 0, target=options.target)
         name = f"{options.folds} folds"
     else:
-        layouts = {name: home.read_facts(name).layout for name in datasets}
-        protocol = protocol_of(home, datasets, options.protocol)
-        splits = [
-            assign(clips, protocol, options.split_seed, target=options.target, layouts=layouts)
-        ]
+        protocol = protocol_of(home, list(readers), options.protocol)
+        seed, target = options.split_seed, options.target
+        splits = [assigned(home, readers, clips, protocol, target=target, seed=seed)]
         name = protocol.name
     return _plan(name, splits, validate and options.folds is not None)
+
+
+def assigned(
+    home: Home,
+    readers: Mapping[str, Reader],
+    clips: Sequence[Clip],
+    protocol: Protocol,
+    *,
+    target: Target,
+    seed: int | None = None,
+) -> Split:
+    """The split of clips of these data sets by a protocol, layouts and face counts looked up."""
+    return assign(
+        clips,
+        protocol,
+        seed,
+        target=target,
+        layouts={name: home.read_facts(name).layout for name in readers},
+        several_faces=partial(several_faces, readers),
+    )
 
 
 def protocol_of(home: Home, datasets: Sequence[str], name: str | None) -> Protocol:

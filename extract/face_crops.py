@@ -27,7 +27,7 @@ def crop(
 
     Args:
         picture: uint8 [height, width, 3], or a frame, of which only the face becomes RGB.
-        track_row: float [17], as `TrackedSlot.vector` gives it.
+        track_row: float [18], as `TrackedSlot.vector` gives it.
         face: size, margin, alignment and interpolation.
     """
     height, width = _height_width(picture)

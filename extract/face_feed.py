@@ -99,7 +99,7 @@ class FaceFeed:
 
 
 class Track:
-    """The rows of a face track while they come in: float32 [slots, 17] and bool [slots]."""
+    """The rows of a face track while they come in: float32 [slots, 18] and bool [slots]."""
 
     def __init__(self, rows: int) -> None:
         self.rows = rows
@@ -122,7 +122,7 @@ class Replay:
     """A track from the cache, laid over the frames again as `FaceTracker` laid it.
 
     Args:
-        values: float32 [rows, 30, 17].
+        values: float32 [rows, 30, 18].
         valid: bool [rows, 30].
     """
 
@@ -150,8 +150,9 @@ class Replay:
         return [self._slot(slot, frame) for slot in slots if self._valid[slot]]
 
     def _slot(self, slot: int, frame: VideoFrame) -> TrackedSlot:
-        left, top, width, height, score, *points = self._values[slot].tolist()
-        return TrackedSlot(slot, frame, (left, top, width, height), score, tuple(points))
+        left, top, width, height, score, *points, faces = self._values[slot].tolist()
+        box = (left, top, width, height)
+        return TrackedSlot(slot, frame, box, score, tuple(points), int(faces))
 
 
 class CropBlocks:

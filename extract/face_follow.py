@@ -41,11 +41,19 @@ class TrackOptions:
 
 @dataclass(frozen=True)
 class Knot:
-    """A detection of the followed face: what slots between two of them are made from."""
+    """A detection of the followed face: what slots between two of them are made from.
+
+    Attributes:
+        slot: where the picture was looked at.
+        face: what was found there.
+        track: another number is another face.
+        faces: how many the last search beyond the followed face found, itself included.
+    """
 
     slot: int
     face: Face
     track: int
+    faces: int
 
 
 class Follower:
@@ -57,7 +65,7 @@ class Follower:
         self._last: Knot | None = None
         self._searched_slot = -math.inf
         self._track = 0
-        self.faces_seen = 0
+        self._faces = 0
 
     def look(self, slot: int, frame: VideoFrame) -> Knot | None:
         """The followed face in the picture of a slot, or None."""
@@ -72,7 +80,7 @@ class Follower:
         elif face is None:
             face = self._chosen(self._search.whole(frame), followed)
         if face is not None:
-            self._last = Knot(slot, face, self._track)
+            self._last = Knot(slot, face, self._track, self._faces)
         return self._last if face is not None else None
 
     def _followed(self, slot: int) -> Face | None:
@@ -87,7 +95,7 @@ class Follower:
 
     def _chosen(self, faces: list[Face], followed: Face | None) -> Face | None:
         """The followed face, or the first of a new track where none is followed."""
-        self.faces_seen = max(self.faces_seen, len(faces))
+        self._faces = len(faces) or self._faces
         if followed is not None:
             return self._same(faces, followed)
         self._track += bool(faces)

@@ -12,7 +12,7 @@ from extract.face_detector import Face
 from extract.face_follow import Knot, TrackOptions, is_same
 from extract.media import VideoFrame
 
-TRACK_DIMS = 17
+TRACK_DIMS = 18
 
 
 @dataclass(frozen=True)
@@ -25,6 +25,7 @@ class TrackedSlot:
         box: left, top, width, height as fractions of the picture; None: no face followed.
         score: confidence of the detection, interpolated; 0 without a face.
         keypoints: six times x, y as fractions of the picture; empty without a face.
+        faces: how many faces the last search beyond the followed one found; 0 without a face.
     """
 
     slot: int
@@ -32,12 +33,13 @@ class TrackedSlot:
     box: tuple[float, float, float, float] | None = None
     score: float = 0.0
     keypoints: tuple[float, ...] = ()
+    faces: int = 0
 
     def vector(self) -> NDArray[np.float32]:
-        """float32 [17]: box, score, key points; zeros without a face."""
+        """float32 [18]: box, score, key points, number of faces; zeros without a face."""
         if self.box is None:
             return np.zeros(TRACK_DIMS, np.float32)
-        return np.array([*self.box, self.score, *self.keypoints], np.float32)
+        return np.array([*self.box, self.score, *self.keypoints, self.faces], np.float32)
 
 
 class Joiner:
@@ -95,13 +97,13 @@ class Joiner:
         if before is None:
             return slot
         if self._knots[before].slot == slot.slot:
-            return _tracked(slot, self._smooth(before))
+            return _tracked(slot, self._smooth(before), self._knots[before].faces)
         if after is None or not self._linked(before, after):
             return slot
         first, last = self._knots[before].slot, self._knots[after].slot
         part = (slot.slot - first) / (last - first)
         values = (1 - part) * self._smooth(before) + part * self._smooth(after)
-        return _tracked(slot, values)
+        return _tracked(slot, values, self._knots[before].faces)
 
     def _smooth(self, index: int) -> NDArray[np.float64]:
         """A detection, a quarter of each neighbour mixed in where both are a step away."""
@@ -129,11 +131,10 @@ def _values(face: Face) -> NDArray[np.float64]:
     return np.concatenate([face.box, [face.score], face.points.ravel()])
 
 
-def _tracked(slot: TrackedSlot, values: NDArray[np.float64]) -> TrackedSlot:
+def _tracked(slot: TrackedSlot, values: NDArray[np.float64], faces: int) -> TrackedSlot:
     """The slot with the face of these values, turned into fractions of the picture."""
     width, height = slot.frame.size
     left, top, wide, high = (values[:4] / (width, height, width, height)).tolist()
     points = (values[5:].reshape(6, 2) / (width, height)).ravel().tolist()
-    return TrackedSlot(
-        slot.slot, slot.frame, (left, top, wide, high), float(values[4]), tuple(points)
-    )
+    box = (left, top, wide, high)
+    return TrackedSlot(slot.slot, slot.frame, box, float(values[4]), tuple(points), faces)

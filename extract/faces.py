@@ -36,9 +36,6 @@ class FaceTracker:
     Args:
         options: the constants.
         model: the model file, or a detector that is already loaded (and stays open).
-
-    Attributes:
-        faces_seen: most faces found in one picture so far (first, lost and survey searches).
     """
 
     def __init__(self, options: TrackOptions, model: Path | Detector) -> None:
@@ -50,10 +47,6 @@ class FaceTracker:
         self._joiner = Joiner(options)
         self._on_screen: VideoFrame | None = None
         self._next_slot = 0
-
-    @property
-    def faces_seen(self) -> int:
-        return self._follower.faces_seen
 
     def push(self, frame: VideoFrame) -> list[TrackedSlot]:
         """Take the next picture; give the slots that are now known."""

@@ -5,7 +5,8 @@ finished model on other data. All give a `Split`.
 """
 
 from classify.protocols.assign import as_test, assign
+from classify.protocols.filters import SeveralFaces
 from classify.protocols.folds import folds
 from classify.protocols.split import Split, Target, group_of
 
-__all__ = ["Split", "Target", "as_test", "assign", "folds", "group_of"]
+__all__ = ["SeveralFaces", "Split", "Target", "as_test", "assign", "folds", "group_of"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from avfd.clips import Clip
@@ -10,7 +10,7 @@ from avfd.errors import InputError
 from avfd.manifest import SIDES, Protocol, Side
 from classify.protocols.draft import Draft
 from classify.protocols.draws import apply_draws, clustered
-from classify.protocols.filters import apply_filters
+from classify.protocols.filters import SeveralFaces, apply_filters
 from classify.protocols.folds import NO_VAL
 from classify.protocols.joint import added_reals, notes_of, parts_of
 from classify.protocols.rules import apply_rule, overlap_test
@@ -34,7 +34,7 @@ def assign(
     *,
     target: Target = "deepfake",
     layouts: Mapping[str, str] | None = None,
-    several_faces: Collection[str] | None = None,
+    several_faces: SeveralFaces | None = None,
 ) -> Split:
     """Put every clip on its side, or say why it stands on none.
 
@@ -47,7 +47,7 @@ def assign(
         seed: instead of the protocol's own.
         target: what the labels are of; clips without such a label are excluded.
         layouts: data set → layout, where a data set does not bear its layout's name.
-        several_faces: keys of the clips in which more than one face is seen, for one-face filters.
+        several_faces: which of some clips show more than one face, for one-face filters.
 
     Raises:
         InputError: a group on two sides and the protocol not leaky (the clips are named); no
@@ -85,7 +85,7 @@ def _drafted(
     protocol: Protocol,
     seed: int,
     target: Target,
-    several_faces: Collection[str] | None,
+    several_faces: SeveralFaces | None,
 ) -> Draft:
     """One data set through its protocol, up to the draws."""
     draft = Draft.of(clips, target)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 from avfd.clips import Clip
 from avfd.manifest import Filters
@@ -10,23 +10,24 @@ from classify.protocols.draft import Draft, value_of
 
 ANY_OTHER = "*"
 
+SeveralFaces = Callable[[Sequence[str]], Collection[str]]
+"""Of the clips with these keys, those in which more than one face is seen."""
+
 
 def apply_filters(
-    draft: Draft, filters: Filters, several_faces: Collection[str] | None = None
+    draft: Draft, filters: Filters, several_faces: SeveralFaces | None = None
 ) -> None:
     """Exclude what the filters do not take and map the emotions.
 
     Args:
-        several_faces: keys of the clips in which more than one face is seen; None: nobody
-            counted, and a protocol that asks gets a note instead of a filter.
+        several_faces: asked for the clips that all other filters take; None: nobody counted, and
+            a protocol that asks gets a note instead of a filter.
     """
-    crowded = _crowded(draft, filters, several_faces)
     for key, clip in list(draft.clips.items()):
-        reason = _refusal(clip, filters)
-        if key in crowded:
-            reason = reason or "more than one face"
-        if reason:
+        if reason := _refusal(clip, filters):
             draft.drop(key, reason)
+    if filters.one_face:
+        _drop_crowds(draft, several_faces)
     _map_emotions(draft, filters.emotions)
 
 
@@ -70,12 +71,8 @@ def _whole_number(text: str | None) -> int:
     return int(text) if text and text.isdigit() else 0
 
 
-def _crowded(
-    draft: Draft, filters: Filters, several_faces: Collection[str] | None
-) -> Collection[str]:
-    if not filters.one_face:
-        return ()
+def _drop_crowds(draft: Draft, several_faces: SeveralFaces | None) -> None:
     if several_faces is None:
         draft.notes.append("The protocol's one-face filter was not applied: no face was counted.")
-        return ()
-    return several_faces
+    else:
+        draft.drop_all(several_faces(list(draft.clips)), "more than one face")

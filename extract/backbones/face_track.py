@@ -19,18 +19,19 @@ from extract.faces import TRACK_DIMS, TRACK_RATE_HZ
 
 @register("face_track")
 class FaceTrack(Backbone):
-    """One face followed: box (left, top, width, height), score, six key points (x, y each).
+    """One face followed: box (left, top, width, height), score, six key points (x, y each), count.
 
-    All as fractions of the upright, cropped picture; key points in BlazeFace's order: right eye,
-    left eye, nose, mouth, right ear, left ear. Slot i is the picture on screen at
+    Places are fractions of the upright, cropped picture; key points in BlazeFace's order: right
+    eye, left eye, nose, mouth, right ear, left ear. The count is of the faces that the last search
+    of the picture found, the followed one among them. Slot i is the picture on screen at
     (i + 0.5) / 30 s; it is invalid, and zero, where no face is followed.
     """
 
     spec = BackboneSpec(
         name="face_track",
-        revision=1,
+        revision=2,
         modality="video",
-        summary="the face followed: box, score, six key points",
+        summary="the face followed: box, score, six key points; how many faces",
         rate_hz=TRACK_RATE_HZ,
         shape=(TRACK_DIMS,),
         options=track_facts(),

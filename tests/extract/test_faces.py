@@ -147,11 +147,25 @@ def test_the_largest_face_is_followed_even_when_another_outgrows_it() -> None:
     def two(seconds: float) -> list[Box]:
         return [(20, 60, 60, 60), (200, 60, 40 + 30 * seconds, 40 + 30 * seconds)]
 
-    tracker = FaceTracker(OPTIONS, BlobDetector())
-    slots = [slot for frame in frames(two, 3.0) for slot in tracker.push(frame)]
-    slots += tracker.finish(3)
+    slots = track(frames(two, 3.0), rows=3)
     assert set(np.round(list(lefts(slots).values()))) == {20}
-    assert tracker.faces_seen == 2
+
+
+def test_the_faces_are_counted_at_the_first_look_and_every_five_seconds() -> None:
+    def joined_by_another(seconds: float) -> list[Box]:
+        return [(20, 60, 60, 60), *([(200, 60, 40, 40)] if seconds > 2 else [])]
+
+    slots = track(frames(joined_by_another, 6.0))
+    assert [slot.faces for slot in slots] == [1] * 150 + [2] * 30
+
+
+def test_a_search_that_finds_nothing_leaves_the_count() -> None:
+    def blinking(seconds: float) -> list[Box]:
+        return [] if 0.9 < seconds < 1.1 else [(80, 60, 64, 48), (200, 60, 40, 40)]
+
+    slots = track(frames(blinking, 2.0))
+    assert found(slots) == list(range(60))
+    assert {slot.faces for slot in slots} == {2}
 
 
 def test_a_small_face_in_a_large_picture_is_found_in_tiles() -> None:
@@ -190,11 +204,13 @@ def test_few_pictures_are_held_however_long_the_clip_is() -> None:
     assert most <= OPTIONS.bridge_slots + 2 * OPTIONS.every_slots
 
 
-def test_the_vector_is_box_score_and_points() -> None:
+def test_the_vector_is_box_score_points_and_count() -> None:
     (slot, *_) = track(frames(lambda t: [(80, 60, 64, 48)], 0.2))
     vector = slot.vector()
-    assert (vector.dtype, vector.shape) == (np.float32, (17,))
+    assert (vector.dtype, vector.shape) == (np.float32, (18,))
     assert vector[:5] == pytest.approx([0.25, 0.25, 0.2, 0.2, 250 / 255])
+    assert vector[5:17] == pytest.approx([0.35] * 12)
+    assert vector[17] == 1
 
 
 def test_of_two_detections_of_one_face_the_better_stays() -> None:

@@ -31,7 +31,7 @@ def row(
 ) -> NDArray[np.float32]:
     """A track row from a box and the right and left eye in pixels."""
     scale = np.array([*size, *size], np.float32)
-    vector = np.zeros(17, np.float32)
+    vector = np.zeros(18, np.float32)
     vector[:4], vector[4], vector[5:9] = np.array(box) / scale, 0.9, np.array(eyes) / scale
     return vector
 

@@ -22,7 +22,7 @@ from extract.scans import Roots, with_stat
 from extract.task import FACE_TRACK, Task
 
 AUDIO = BackboneSpec("level", 1, "audio", "", rate_hz=10, shape=(1,), audio=AudioInput(16_000))
-TRACK = BackboneSpec(FACE_TRACK, 1, "video", "", rate_hz=30, shape=(17,))
+TRACK = BackboneSpec(FACE_TRACK, 1, "video", "", rate_hz=30, shape=(18,))
 FACES = BackboneSpec(
     "tiny-faces",
     1,
@@ -188,7 +188,7 @@ def test_crops_of_a_cached_track_equal_those_of_a_fresh_one(film: Clip, tmp_path
     track, fresh = run(
         film, tmp_path, TrackRows(), TinyFaces(), detector=OneFace()
     ).results.values()
-    assert track.values.shape == (2, 30, 17)
+    assert track.values.shape == (2, 30, 18)
     assert fresh.values.shape == (2, 10, 8, 8, 3)
     assert track.valid.all()
     assert fresh.valid.all()
