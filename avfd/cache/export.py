@@ -22,9 +22,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import zarr
 
+from avfd.cache.chunks import RowStore
 from avfd.cache.layout import StoredArray
 from avfd.cache.reader import ClipColumn, ColumnReader, Reader
-from avfd.cache.writer import write_rows
 from avfd.errors import InputError, StoreError
 from avfd.specs import DONE, STATUS_NAMES
 
@@ -128,7 +128,7 @@ def _zarr_values(
         for name, target in targets.items():
             parts = [data.values if name == "embedding" else data.valid for _, data in batch]
             whole = [part[np.newaxis] for part in parts] if column.clip_level else parts
-            write_rows(target, starts[at], starts[at] + rows[at], whole)
+            RowStore(target).write(starts[at], starts[at] + rows[at], whole, keep_empty=False)
 
 
 def _like(group: zarr.Group, name: str, source: StoredArray, length: int) -> StoredArray:

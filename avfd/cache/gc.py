@@ -15,11 +15,12 @@ import icechunk
 import numpy as np
 import zarr
 
+from avfd.cache.chunks import RowStore
 from avfd.cache.layout import ClipArrays, ColumnFacts, array, column_group, column_names
 from avfd.cache.lock import pinned
 from avfd.cache.records import GcReport
 from avfd.cache.store import BRANCH, Store
-from avfd.cache.writer import reset_entries, write_rows
+from avfd.cache.writer import reset_entries
 from avfd.specs import DONE, PENDING
 
 KEEP = "gc-keep-"
@@ -81,7 +82,7 @@ def _fill(
         target = array(group, name)
         zero = np.zeros((), dtype=target.dtype)
         empty = [np.broadcast_to(zero, (count, *target.shape[1:])) for count in rows.tolist()]
-        write_rows(target, starts, starts + rows, empty)
+        RowStore(target).write(starts, starts + rows, empty, keep_empty=False)
 
 
 def _cutoff(store: Store) -> datetime:

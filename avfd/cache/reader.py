@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -11,8 +10,8 @@ from typing import Any
 import numpy as np
 import zarr
 from numpy.typing import NDArray
-from zarr.core.sync import sync
 
+from avfd.cache.chunks import RowStore, fetch_together
 from avfd.cache.layout import (
     ClipArrays,
     ColumnFacts,
@@ -137,8 +136,8 @@ class ColumnReader:
         self.fingerprint = str(self.spec_facts["fingerprint"])
         self.rate_hz, self.shape, self.dtype = facts.rate_hz, facts.shape, np.dtype(facts.dtype)
         self.clip_level = facts.clip_level
-        self._embedding = array(group, "embedding")
-        self._valid = None if self.clip_level else array(group, "valid")
+        self._embedding = RowStore(array(group, "embedding"))
+        self._valid = None if self.clip_level else RowStore(array(group, "valid"))
 
     def statuses(self, keys: Sequence[str]) -> NDArray[np.uint8]:
         """PENDING, DONE, FAILED or ABSENT of each clip, uint8 [keys]."""
@@ -157,9 +156,10 @@ class ColumnReader:
         clips = self._reader.clips
         with store_errors(self._reader.url):
             if self._valid is None:
-                return ClipColumn(self._embedding[entry], np.array(True))
-            rows = slice(int(clips.start[entry]), int(clips.start[entry] + clips.rows[entry]))
-            return ClipColumn(*_read_together([self._embedding, self._valid], rows))
+                return ClipColumn(self._embedding.read(entry, entry + 1)[0], np.array(True))
+            start = int(clips.start[entry])
+            stop = start + int(clips.rows[entry])
+            return ClipColumn(*fetch_together([self._embedding, self._valid], start, stop))
 
     def iterate(self, keys: Sequence[str]) -> Iterator[tuple[str, ClipColumn]]:
         """The clips in storage order, each chunk read once, in bounded memory.
@@ -185,7 +185,7 @@ class ColumnReader:
     def arrays(self) -> list[tuple[str, StoredArray]]:
         """Name and array of what has the clips' numbers: `embedding` and, by seconds, `valid`."""
         both = {"embedding": self._embedding, "valid": self._valid}
-        return [(name, source) for name, source in both.items() if source is not None]
+        return [(name, rows.source) for name, rows in both.items() if rows is not None]
 
     def _ranges(self, entries: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """First and last-plus-one row of each entry's data along the first axis."""
@@ -221,25 +221,15 @@ class ColumnReader:
         )
 
 
-def _read_together(sources: Sequence[StoredArray], rows: slice) -> list[NDArray[Any]]:
-    """The rows of several arrays, fetched at the same time: one wait instead of many."""
-
-    async def fetch() -> list[Any]:
-        return await asyncio.gather(*(source.async_array.getitem(rows) for source in sources))
-
-    return sync(fetch())
-
-
 class _Stream:
     """Row ranges of an array, taken in ascending order, read in chunk-aligned blocks."""
 
     def __init__(
-        self, source: StoredArray, starts: NDArray[np.int64], stops: NDArray[np.int64]
+        self, source: RowStore, starts: NDArray[np.int64], stops: NDArray[np.int64]
     ) -> None:
-        chunk_bytes = int(np.prod(source.chunks)) * source.dtype.itemsize
-        most = max(1, BLOCK_BYTES // chunk_bytes)
+        most = max(1, BLOCK_BYTES // source.chunk_bytes)
         self._source = source
-        self._spans = chunk_spans(starts, stops, source.chunks[0], most)
+        self._spans = chunk_spans(starts, stops, source.length, most)
         self._nothing = np.empty((0,), dtype=source.dtype)
         self._blocks: list[tuple[int, NDArray[Any]]] = []
 
@@ -251,7 +241,7 @@ class _Stream:
         self._blocks = [(low, block) for low, block in self._blocks if low + len(block) > start]
         while not self._blocks or self._end < stop:
             low, high = next(self._spans)
-            self._blocks.append((low, self._source[low : min(high, self._source.shape[0])]))
+            self._blocks.append((low, self._source.read(low, high)))
         parts = [block[max(start - low, 0) : stop - low] for low, block in self._blocks]
         return parts[0] if len(parts) == 1 else np.concatenate(parts)
 

@@ -150,35 +150,33 @@ def open_store(url: str, lock_path: Path, *, create: bool) -> Store:
         if folder and not create and not folder.is_dir():
             raise _missing(url)
         storage = icechunk.local_filesystem_storage(str(folder)) if folder else _s3(url)
-        if not _is_ready(storage):
+        ready = icechunk.Repository.exists(storage)
+        repository = icechunk.Repository.open(storage) if ready else None
+        if repository is None or not _has_root(repository, url):
             if not create:
                 raise _missing(url)
             with write_lock([lock_path]):
-                _create(storage)
-        store = Store(url, icechunk.Repository.open(storage), folder, lock_path)
-        store.read(store.head())
-    return store
+                repository = _create(storage, url)
+    return Store(url, repository, folder, lock_path)
 
 
-def _is_ready(storage: icechunk.Storage) -> bool:
-    """Whether the repository and its first commit exist; a process may die between the two."""
-    if not icechunk.Repository.exists(storage):
-        return False
-    session = icechunk.Repository.open(storage).readonly_session(BRANCH)
+def _has_root(repository: icechunk.Repository, url: str) -> bool:
+    """Whether the first commit was made, in our format; its maker may have died before it."""
     try:
-        zarr.open_group(session.store, mode="r", zarr_format=3)
+        open_root(repository.readonly_session(BRANCH).store, where=url)
     except FileNotFoundError:
         return False
     return True
 
 
-def _create(storage: icechunk.Storage) -> None:
+def _create(storage: icechunk.Storage, url: str) -> icechunk.Repository:
     """Make the repository, or finish one whose maker died."""
     repository = icechunk.Repository.open_or_create(storage)
-    if not _is_ready(storage):
+    if not _has_root(repository, url):
         session = repository.writable_session(BRANCH)
         create_root(session.store)
         session.commit("create the cache")
+    return repository
 
 
 def _missing(url: str) -> MissingError:

@@ -10,10 +10,10 @@ import numpy as np
 import zarr
 from numpy.typing import NDArray
 
+from avfd.cache.chunks import RowStore
 from avfd.cache.layout import (
     ClipArrays,
     ColumnFacts,
-    StoredArray,
     array,
     column_group,
     digests,
@@ -21,11 +21,8 @@ from avfd.cache.layout import (
     total_rows,
 )
 from avfd.cache.records import ClipResult
-from avfd.cache.spans import chunk_spans
 from avfd.errors import InputError
 from avfd.specs import ABSENT, DONE, FAILED, PENDING
-
-BLOCK_BYTES = 64 << 20
 
 
 @dataclass(frozen=True)
@@ -113,20 +110,22 @@ def _write_values(
     else:
         starts, rows = clips.start[places - clips.first], clips.rows[places - clips.first]
         length = total_rows(root)
+    dtype = np.dtype(facts.dtype)
     for result, count in zip(kept, _all_rows(clips, kept), strict=True):
-        _check(result, facts, count)
+        _check(result, facts, dtype, count)
     names = ["embedding"] if facts.clip_level else ["embedding", "valid"]
     for name in names:
         target = array(group, name)
         grow(target, length)
         if done:
-            # Looking for chunks that are all zero would take most of the time of a write.
-            target = target.with_config({"write_empty_chunks": True})
-            write_rows(target, starts, starts + rows, [_rows_of(r, name, facts) for r in done])
+            values = [_rows_of(result, name, facts) for result in done]
+            # Looking for chunks that are all zero would take time at every write.
+            RowStore(target).write(starts, starts + rows, values, keep_empty=True)
 
 
 def _all_rows(clips: ClipArrays, kept: Sequence[ClipResult]) -> list[int]:
-    return [int(clips.rows[result.entry - clips.first]) for result in kept]
+    places = np.array([result.entry for result in kept], dtype=np.int64) - clips.first
+    return cast("list[int]", clips.rows[places].tolist())
 
 
 def _rows_of(result: ClipResult, name: str, facts: ColumnFacts) -> NDArray[Any]:
@@ -135,7 +134,7 @@ def _rows_of(result: ClipResult, name: str, facts: ColumnFacts) -> NDArray[Any]:
     return values[np.newaxis] if facts.clip_level else values
 
 
-def _check(result: ClipResult, facts: ColumnFacts, rows: int) -> None:
+def _check(result: ClipResult, facts: ColumnFacts, dtype: np.dtype[Any], rows: int) -> None:
     """Refuse what a backbone must not hand over: a bug there, so it names the shapes."""
     if result.status in (FAILED, ABSENT):
         return
@@ -146,7 +145,7 @@ def _check(result: ClipResult, facts: ColumnFacts, rows: int) -> None:
             found=f"status {result.status}",
             accepted="done with values, failed or absent",
         )
-    values, wanted = result.values, (np.dtype(facts.dtype), facts.values_shape(rows))
+    values, wanted = result.values, (dtype, facts.values_shape(rows))
     if (values.dtype, values.shape) != wanted:
         raise InputError(
             "values of another shape",
@@ -160,34 +159,6 @@ def _check(result: ClipResult, facts: ColumnFacts, rows: int) -> None:
         raise InputError(
             "validity of another shape", where=result.key, found=valid, accepted=wanted_valid
         )
-
-
-def write_rows(
-    target: StoredArray,
-    starts: NDArray[np.int64],
-    stops: NDArray[np.int64],
-    values: Sequence[NDArray[Any]],
-) -> None:
-    """Write many clips' rows in few slice assignments, each chunk once.
-
-    Args:
-        starts, stops: rows [start, stop) of the clips, ascending, disjoint.
-        values: a block of stop - start rows for each.
-    """
-    chunk = target.chunks[0]
-    chunk_bytes = int(np.prod(target.chunks)) * target.dtype.itemsize
-    for low, high in chunk_spans(starts, stops, chunk, max(1, BLOCK_BYTES // chunk_bytes)):
-        inside = np.flatnonzero((starts < high) & (stops > low))
-        low, high = max(low, int(starts[inside[0]])), min(high, int(stops[inside[-1]]))
-        parts = [values[i][max(low - starts[i], 0) : high - starts[i]] for i in inside.tolist()]
-        if sum(map(len, parts)) == high - low:
-            target[low:high] = parts[0] if len(parts) == 1 else np.concatenate(parts)
-            continue
-        block = target[low:high]
-        for i, part in zip(inside.tolist(), parts, strict=True):
-            at = max(starts[i], low) - low
-            block[at : at + len(part)] = part
-        target[low:high] = block
 
 
 def _note_sha256(root: zarr.Group, results: Sequence[ClipResult]) -> None:

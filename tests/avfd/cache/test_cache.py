@@ -104,7 +104,7 @@ def test_iterate_across_chunks_and_blocks(cache, make, monkeypatch):
     monkeypatch.setattr("avfd.cache.layout.CHUNK_BYTES", 1)
     monkeypatch.setattr("avfd.cache.layout.VALID_CHUNK_BYTES", 1)
     monkeypatch.setattr("avfd.cache.reader.BLOCK_BYTES", 200)
-    monkeypatch.setattr("avfd.cache.writer.BLOCK_BYTES", 200)
+    monkeypatch.setattr("avfd.cache.chunks.BLOCK_BYTES", 200)
     monkeypatch.setattr("avfd.cache.layout.chunk_length", lambda *_: 2)
     cache.ensure_column("small", make.spec, "b" * 64, {})
     cache.write({"small": [make.done(i) for i in (0, 1, 4, 5, 6, 9)]})

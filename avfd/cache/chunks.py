@@ -1,0 +1,203 @@
+"""Rows of stored arrays, moved a chunk at a time between memory and the store.
+
+Zarr copies a chunk several times on its way, which costs more than the disk does. Where an array
+has no codecs but `bytes` and crc32c, a chunk is its rows and four bytes of checksum: here those
+are put together once, and summed while they are still in the processor's cache. Arrays with other
+codecs go through Zarr.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from typing import Any
+
+import google_crc32c
+import numpy as np
+import zarr
+from numpy.typing import NDArray
+from zarr.codecs import BytesCodec, Crc32cCodec
+from zarr.core.buffer import cpu, default_buffer_prototype
+from zarr.core.sync import sync
+
+from avfd.cache.layout import StoredArray
+from avfd.cache.spans import chunk_spans
+
+BLOCK_BYTES = 64 << 20
+CHECKSUM_BYTES = 4
+
+Rows = NDArray[np.int64]
+
+
+class RowStore:
+    """The rows of one array along its first axis.
+
+    Attributes:
+        source: the Zarr array.
+        length: rows in a chunk.
+        count: rows in the array.
+    """
+
+    def __init__(self, source: StoredArray) -> None:
+        self.source = source
+        self.length, *self._item = source.chunks
+        self.count = source.shape[0]
+        self.dtype = source.dtype.newbyteorder("<")
+        self.chunk_bytes = math.prod(source.chunks) * source.dtype.itemsize
+        codecs = source.async_array.metadata.codecs
+        self._plain = [type(codec) for codec in codecs] == [BytesCodec, Crc32cCodec]
+
+    def read(self, low: int, high: int) -> NDArray[Any]:
+        """Rows [low, high), in memory of their own."""
+        rows: NDArray[Any] = sync(self.fetch(low, high))
+        return rows
+
+    async def fetch(self, low: int, high: int) -> Any:
+        """Rows [low, high), as a task among others."""
+        if not self._plain:
+            return await self.source.async_array.getitem(slice(low, high))
+        high = min(high, self.count)
+        out = np.empty((max(0, high - low), *self._item), dtype=self.dtype)
+
+        async def copy(index: int) -> None:
+            stored = await self._load(index)
+            at = index * self.length
+            part = out[max(at - low, 0) : max(at + self.length - low, 0)]
+            skipped = max(low - at, 0)
+            part[:] = 0 if stored is None else stored[skipped : skipped + len(part)]
+
+        await _each(copy, range(low // self.length, math.ceil(high / self.length)))
+        return out
+
+    def write(
+        self, starts: Rows, stops: Rows, values: Sequence[NDArray[Any]], *, keep_empty: bool
+    ) -> None:
+        """Write many clips' rows, each chunk once.
+
+        Args:
+            starts, stops: rows [start, stop) of the clips, ascending, disjoint.
+            values: a block of stop - start rows for each, of the array's data type.
+            keep_empty: store chunks that hold nothing but zeros; else they go.
+        """
+        if not self._plain:
+            target = self.source.with_config({"write_empty_chunks": keep_empty})
+            _write_blocks(target, starts, stops, values)
+            return
+
+        async def put(index: int) -> None:
+            await self._put(index, starts, stops, values, keep_empty)
+
+        spans = chunk_spans(starts, stops, self.length, self.count)
+        sync(_each(put, (at // self.length for span in spans for at in range(*span, self.length))))
+
+    async def _put(
+        self,
+        index: int,
+        starts: Rows,
+        stops: Rows,
+        values: Sequence[NDArray[Any]],
+        keep_empty: bool,
+    ) -> None:
+        """Write one chunk; what no clip covers of it stays as it was."""
+        low, high = index * self.length, min((index + 1) * self.length, self.count)
+        first = int(np.searchsorted(stops, low, side="right"))
+        last = int(np.searchsorted(starts, high, side="left"))
+        begins = np.maximum(starts[first:last], low)
+        covered = int((np.minimum(stops[first:last], high) - begins).sum())
+        parts = list(values[first:last])
+        parts[-1] = parts[-1][: high - int(starts[last - 1])]
+        parts[0] = parts[0][int(begins[0] - starts[first]) :]
+        raw, block = self._empty()
+        if covered < self.length:
+            stored = await self._load(index) if covered < high - low else None
+            block[:] = 0 if stored is None else stored
+        if covered == high - low:
+            np.concatenate(parts, out=block[:covered])
+        else:
+            for at, part in zip((begins - low).tolist(), parts, strict=True):
+                block[at : at + len(part)] = part
+        await self._save(index, raw, keep_empty)
+
+    def _empty(self) -> tuple[NDArray[np.uint8], NDArray[Any]]:
+        """Room for a chunk as stored, and the view of it that is the rows."""
+        raw = np.empty(self.chunk_bytes + CHECKSUM_BYTES, dtype=np.uint8)
+        rows = raw[:-CHECKSUM_BYTES].view(self.dtype)
+        return raw, rows.reshape(self.length, *self._item)
+
+    async def _save(self, index: int, raw: NDArray[np.uint8], keep_empty: bool) -> None:
+        store, key = self._place(index)
+        if keep_empty or raw[:-CHECKSUM_BYTES].any():
+            raw[-CHECKSUM_BYTES:] = _checksum(raw[:-CHECKSUM_BYTES])
+            await store.set(key, cpu.Buffer(raw))
+        else:
+            await store.delete(key)
+
+    async def _load(self, index: int) -> NDArray[Any] | None:
+        """The chunk's rows [length, *item], read-only; None where it is not stored.
+
+        Raises:
+            ValueError: its checksum is not that of its bytes.
+        """
+        store, key = self._place(index)
+        buffer = await store.get(key, default_buffer_prototype())
+        if buffer is None:
+            return None
+        raw = buffer.as_numpy_array()
+        payload = raw[:-CHECKSUM_BYTES]
+        if len(payload) != self.chunk_bytes or (_checksum(payload) != raw[-CHECKSUM_BYTES:]).any():
+            raise ValueError(f"the checksum of {key} does not match")
+        rows: NDArray[Any] = payload.view(self.dtype).reshape(self.length, *self._item)
+        return rows
+
+    def _place(self, index: int) -> tuple[Any, str]:
+        """Store and key of a chunk."""
+        array = self.source.async_array
+        name = array.metadata.encode_chunk_key((index, *(0 for _ in self._item)))
+        return array.store_path.store, f"{array.store_path.path}/{name}"
+
+
+def fetch_together(sources: Sequence[RowStore], low: int, high: int) -> list[NDArray[Any]]:
+    """Rows [low, high) of several arrays: one wait instead of many."""
+
+    async def fetch() -> Any:
+        return await asyncio.gather(*(source.fetch(low, high) for source in sources))
+
+    together: list[NDArray[Any]] = sync(fetch())
+    return together
+
+
+def _checksum(payload: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    value = google_crc32c.value(payload)
+    return np.frombuffer(value.to_bytes(CHECKSUM_BYTES, "little"), dtype=np.uint8)
+
+
+async def _each(work: Callable[[int], Awaitable[None]], indices: Iterable[int]) -> None:
+    """Do the work for every index, as many at once as Zarr would."""
+    slots = asyncio.Semaphore(zarr.config.get("async.concurrency"))
+
+    async def one(index: int) -> None:
+        async with slots:
+            await work(index)
+
+    await asyncio.gather(*(one(index) for index in indices))
+
+
+def _write_blocks(
+    target: StoredArray, starts: Rows, stops: Rows, values: Sequence[NDArray[Any]]
+) -> None:
+    """Write through Zarr in few slice assignments."""
+    chunk = target.chunks[0]
+    chunk_bytes = int(np.prod(target.chunks)) * target.dtype.itemsize
+    for low, high in chunk_spans(starts, stops, chunk, max(1, BLOCK_BYTES // chunk_bytes)):
+        inside = np.flatnonzero((starts < high) & (stops > low))
+        low, high = max(low, int(starts[inside[0]])), min(high, int(stops[inside[-1]]))
+        parts = [values[i][max(low - starts[i], 0) : high - starts[i]] for i in inside.tolist()]
+        if sum(map(len, parts)) == high - low:
+            target[low:high] = parts[0] if len(parts) == 1 else np.concatenate(parts)
+            continue
+        block = target[low:high]
+        for i, part in zip(inside.tolist(), parts, strict=True):
+            at = max(starts[i], low) - low
+            block[at : at + len(part)] = part
+        target[low:high] = block
