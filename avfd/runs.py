@@ -7,6 +7,7 @@ runs/<name>/
   scores.parquet     a row a clip and fold
   seconds.parquet    a row a second, where the model scores seconds
   metrics.json
+  figures/           of the test side, where there is something to draw
   evaluations/       scores and metrics on other clips, a folder each
 ```
 
@@ -37,6 +38,7 @@ FORMAT_VERSION = 1
 RUN_FILE, METRICS_FILE = "run.json", "metrics.json"
 SCORES_FILE, SECONDS_FILE = "scores.parquet", "seconds.parquet"
 MODEL_FOLDER = "model"
+FIGURES_FOLDER = "figures"
 EVALUATIONS_FOLDER = "evaluations"
 _PARTIAL = ".partial-"
 _OLD = ".old"
@@ -147,6 +149,11 @@ class PartialRun:
     @property
     def model_dir(self) -> Path:
         return self.folder / MODEL_FOLDER
+
+    @property
+    def figures_dir(self) -> Path:
+        """Does not exist yet."""
+        return self.folder / FIGURES_FOLDER
 
     def write_facts(self, facts: Mapping[str, Any]) -> None:
         self._facts = {"format_version": FORMAT_VERSION, "id": self.id, **facts}

@@ -20,7 +20,7 @@ from classify.metrics.bootstrap import (
 )
 from classify.metrics.decisions import ECE_BINS, bin_of
 from classify.metrics.ranking import Curves, Ranking
-from classify.metrics.report import MetricSet, measure
+from classify.metrics.report import Metric, MetricSet, measure
 from classify.metrics.scores import ClipScores
 
 if TYPE_CHECKING:
@@ -48,11 +48,17 @@ def save(figure: Figure, stem: Path, formats: Sequence[str] = ("png", "svg")) ->
     return paths
 
 
-def roc_figure(runs: Mapping[str, ClipScores], bootstrap: BootstrapOptions | None = None) -> Figure:
+def roc_figure(
+    runs: Mapping[str, ClipScores],
+    bootstrap: BootstrapOptions | None = None,
+    areas: Mapping[str, Metric] | None = None,
+) -> Figure:
     """ROC curves over all clips, each with its clustered bootstrap band.
 
     Args:
         runs: name → scores of a real/fake run, with both classes.
+        bootstrap: of the bands, and of the areas' intervals.
+        areas: name → AUC, where it has been measured.
 
     Raises:
         InputError: a run has clips of one class only.
@@ -61,25 +67,29 @@ def roc_figure(runs: Mapping[str, ClipScores], bootstrap: BootstrapOptions | Non
     figure, axes = _square("False alarms among real clips", "Detected among fake clips")
     axes.plot([0, 1], [0, 1], color=_GREY, linewidth=0.8, linestyle=":")
     for index, (name, scores) in enumerate(runs.items()):
-        _draw_roc(axes, name, scores, options, f"C{index}")
+        _check_both_classes(name, scores)
+        area = (areas or {}).get(name) or measure(scores, options).all.metrics["auc"]
+        _draw_roc(axes, f"{name}: AUC {area}", scores, options, f"C{index}")
     axes.legend(loc="lower right", frameon=False, fontsize="small")
     return figure
 
 
-def _draw_roc(
-    axes: Axes, name: str, scores: ClipScores, options: BootstrapOptions, colour: str
-) -> None:
+def _check_both_classes(name: str, scores: ClipScores) -> None:
     if not scores.is_deepfake or len(set(scores.labels)) < 2:
         raise InputError(
             "a ROC curve needs real and fake clips",
             where=name,
             found=", ".join(sorted(set(scores.labels))) or "no clip",
         )
+
+
+def _draw_roc(
+    axes: Axes, label: str, scores: ClipScores, options: BootstrapOptions, colour: str
+) -> None:
     ranking = Ranking.of(scores.truth == 1, scores.filled[:, 1])
     curves = ranking.curves(np.ones((1, len(scores.keys))))
     alarms, hits = _rates(curves, 0)
-    auc = measure(scores, options).all.metrics["auc"]
-    axes.plot(alarms, hits, color=colour, linewidth=1.5, label=f"{name}: AUC {auc}")
+    axes.plot(alarms, hits, color=colour, linewidth=1.5, label=label)
     if len(set(scores.groups)) > 1 and options.replicates:
         low, high = _band(ranking, scores.groups, options)
         axes.fill_between(_GRID, low, high, color=colour, alpha=0.15, linewidth=0)

@@ -30,8 +30,10 @@ from classify.data import (
     status_counts,
 )
 from classify.features import Samples
+from classify.metrics import BootstrapOptions
 from classify.model import Model, ModelOptions
 from classify.provenance import columns_facts, restricted_notes, versions
+from classify.run_figures import write_figures
 from classify.scoring import metrics_by_side, scores_frame, seconds_frame
 from classify.sides import Fold, Plan, plan_of
 from classify.windows import Floats
@@ -200,6 +202,8 @@ def _write(home: Home, options: FitOptions, prepared: Prepared, fitted: Fitted) 
         if fitted.seconds is not None:
             partial.write_seconds(fitted.seconds)
         partial.write_metrics(metrics)
+        drawn = BootstrapOptions(options.replicates, options.seed)
+        write_figures(partial.figures_dir, fitted.scores, rates, metrics, drawn)
         partial.write_facts(_facts(options, prepared, fitted, coverage, notes, tag))
         # The tag keeps the snapshot from garbage collection, so it comes before the run does.
         for cache in prepared.opened.caches.values():

@@ -16,7 +16,9 @@ from avfd.runs import Run
 from classify.apply import FUSED, columns_of
 from classify.choice import FitOptions
 from classify.fusion import Fusion, check_rule
+from classify.metrics import BootstrapOptions
 from classify.provenance import versions
+from classify.run_figures import write_figures
 from classify.scoring import PREFIX, metrics_by_side
 
 if TYPE_CHECKING:
@@ -168,6 +170,8 @@ def _write(
             fusion.save(folder)
         partial.write_scores(scores)
         partial.write_metrics(metrics)
+        drawn = BootstrapOptions(options.replicates, options.seed)
+        write_figures(partial.figures_dir, scores, rates, metrics, drawn)
         partial.write_facts(_facts(home, options, members, rates, notes))
     return FitReport(
         run=partial.run().name,

@@ -19,6 +19,11 @@ from classify.crowds import several_faces
 from classify.features import Index
 from classify.protocols import Split, Target, assign, folds
 
+POOLED_FOLDS = (
+    "The intervals over the pooled folds are too narrow: the folds' models share training clips "
+    "(measured in docs/classify.md)."
+)
+
 
 @dataclass(frozen=True)
 class Fold:
@@ -157,6 +162,8 @@ def _with_validation(splits: Sequence[Split], i: int) -> dict[Side, tuple[tuple[
 
 def _notes(splits: Sequence[Split], validate: bool) -> tuple[str, ...]:
     notes = list(dict.fromkeys(note for split in splits for note in split.notes))
+    if len(splits) > 1:
+        notes.append(POOLED_FOLDS)
     if validate and len(splits) > 2:
         # The fold's own sentence about the missing validation side is no longer true.
         notes = [note for note in notes if "validation" not in note]
