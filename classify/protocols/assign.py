@@ -11,7 +11,7 @@ from avfd.manifest import SIDES, Protocol, Side
 from classify.protocols.draft import Draft
 from classify.protocols.draws import apply_draws, clustered
 from classify.protocols.filters import SeveralFaces, apply_filters
-from classify.protocols.folds import NO_VAL
+from classify.protocols.folds import NO_TEST, NO_VAL
 from classify.protocols.joint import added_reals, notes_of, parts_of
 from classify.protocols.rules import apply_rule, overlap_test
 from classify.protocols.split import (
@@ -140,6 +140,8 @@ def _split(
 def _own_notes(sides: Sides, leaking: Sequence[str]) -> list[str]:
     """What no manifest can know: what the clips made of the protocol."""
     notes = [] if sides["val"] else [NO_VAL]
+    if not sides["test"]:
+        notes.append(NO_TEST)
     if leaking:
         notes.append(f"Leaky: {len(leaking)} groups stand on two sides.")
     return notes
@@ -148,8 +150,10 @@ def _own_notes(sides: Sides, leaking: Sequence[str]) -> list[str]:
 def _check(split: Split, protocol: Protocol) -> None:
     if not split.labels and not split.excluded:
         raise InputError("there is no clip to split", where=f"protocol {protocol.name}")
-    filled: list[Side] = ["test"] if _tests_only(protocol) else ["train", "test"]
-    for side in filled:
+    # Held-back test clips (RAVDESS' test actors, challenge sets) are scored later by `evaluate`.
+    held_back = bool(split.val) and not split.test
+    filled: list[Side] = [] if held_back else ["test"]
+    for side in filled if _tests_only(protocol) else ["train", *filled]:
         if not split.keys(side):
             refuse_empty(protocol.name, side, split.excluded)
     if split.leaking and not split.leaky:

@@ -11,6 +11,10 @@ from classify.protocols.draft import Draft, drawn_order
 from classify.protocols.split import Split, Target, group_of
 
 NO_VAL = "There is no validation side: no early stopping."
+NO_TEST = (
+    "There is no test clip here: the numbers are of the validation side, which may have chosen "
+    "the model; index the test clips and run `avfd evaluate RUN --dataset` on them."
+)
 
 
 def folds(

@@ -74,6 +74,13 @@ def test_an_original_in_another_part_is_refused_with_its_clips():
     assert f"{clips[0].key} (train), {fake.key} (test)" in str(caught.value)
 
 
+def test_held_back_test_clips_leave_the_validation_side_and_a_note():
+    values = {"train": ("45",), "val": ("47",), "test": ("49",)}
+    split = assign(dfdc_clips(["45", "47"]), protocol("field", column="part", values=values))
+    assert (len(split.test), bool(split.val)) == (0, True)
+    assert any("no test clip" in note for note in split.notes)
+
+
 def test_a_missing_part_says_where_the_clips_went():
     rule = protocol("field", column="part", values={"train": ("45",), "test": ("49",)})
     with pytest.raises(InputError, match=r"no clip is left for test; found: 4 clips: part is 4:"):
