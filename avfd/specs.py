@@ -71,7 +71,7 @@ class BackboneSpec:
         shape: shape of one vector; () for a scalar.
         dtype: numpy name of the stored dtype.
         audio, faces: what media it is given; both None where it reads another column only.
-        reads: name of the column it reads instead of media.
+        reads: name of the backbone whose column it reads instead of media.
         options: every preprocessing constant that is not in the inputs.
         weights: names in the weights table of the model files it needs.
         licence, source: of the backbone's code and weights; where it comes from.
@@ -106,15 +106,21 @@ class BackboneSpec:
             del facts[prose]
         return facts
 
-    def fingerprint(self, weights_sha256: dict[str, str]) -> str:
-        """sha256 over the spec and its model files.
+    def fingerprint(self, weights_sha256: dict[str, str], read_fingerprint: str = "") -> str:
+        """sha256 over the spec, its model files and what made the column that it reads.
 
         Args:
             weights_sha256: weights name → sha256 of the file, one for each of `weights`.
+            read_fingerprint: fingerprint of the backbone that `reads` names.
         """
+        if bool(self.reads) != bool(read_fingerprint):
+            raise ValueError(f"{self.name} reads {self.reads}, fingerprint {read_fingerprint!r}")
         missing = set(self.weights) - set(weights_sha256)
         if missing:
             raise KeyError(f"no sha256 for {sorted(missing)}")
         used = {name: weights_sha256[name] for name in self.weights}
-        text = json.dumps({"spec": self.hashed(), "weights": used}, sort_keys=True)
+        facts: dict[str, object] = {"spec": self.hashed(), "weights": used}
+        if read_fingerprint:
+            facts["reads"] = read_fingerprint
+        text = json.dumps(facts, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()

@@ -7,8 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
+
+import numpy as np
 
 from avfd.cache import ClipResult
 from avfd.clips import Clip
@@ -17,7 +20,7 @@ from avfd.specs import ABSENT, DONE, FAILED
 from extract.assembly import Assembly, Ending, costing
 from extract.audio import AudioTap
 from extract.backbones import build, load_all
-from extract.backbones.base import AudioBlock
+from extract.backbones.base import AudioBlock, Backbone, Slots
 from extract.face_detector import Detector
 from extract.face_feed import FaceFeed
 from extract.faces import TrackOptions
@@ -53,7 +56,7 @@ class Setup:
 
     Attributes:
         roots: where the media are.
-        backbones: names of those that tasks will ask for.
+        backbones: names of those that tasks will ask for, and of those whose columns they read.
         face_model: the face detector's file; None where no task needs faces found.
     """
 
@@ -75,8 +78,11 @@ def build_clip_work(setup: Setup) -> Callable[[Task], ClipReport]:
     detector = setup.detector()
 
     def work(task: Task) -> ClipReport:
-        columns = [Assembly(c, backbones[b], task.place) for c, b in task.columns.items()]
-        return run_clip(task, columns, setup.roots, detector)
+        asked = [Assembly(c, backbones[b], task.place) for c, b in task.columns.items()]
+        here = {*task.columns, *task.stored}
+        lacking = dict.fromkeys(c.spec.reads for c in asked if c.spec.reads not in (None, *here))
+        read = [Assembly(name, backbones[name], task.place) for name in lacking if name]
+        return run_clip(task, [*read, *asked], setup.roots, detector)
 
     return work
 
@@ -87,23 +93,64 @@ def run_clip(
     """Feed a clip's media to its columns and gather the results.
 
     Whatever goes wrong is in the results: a reason for every column that failed or is absent.
+
+    Args:
+        task: the clip; what it does not ask for is not among the results.
+        columns: those asked for, and those that they read and that are not stored.
+        roots: where the media are; no reason names these folders.
+        detector: needed where a face is to be found.
     """
     settle_early(task, columns)
+    watch = Stopwatch()
+    opened = [column for column in columns if column.spec.reads is None]
+    results = dict(task.stored) | run_media(task, opened, roots, detector, watch)
+    for column in columns:
+        if column.spec.reads is not None:
+            results[column.name] = read_column(column, results[column.spec.reads], watch)
+    asked = {name: results[name] for name in task.columns}
+    return ClipReport(
+        {name: replace(result, reason=roots.hide(result.reason)) for name, result in asked.items()},
+        media_seconds=task.clip.seconds if watch.seconds["decode"] else 0.0,
+        cut=sum(column.cut for column in columns),
+        cpu_seconds=watch.seconds,
+    )
+
+
+def run_media(
+    task: Task,
+    columns: Sequence[Assembly],
+    roots: Roots,
+    detector: Detector | None,
+    watch: Stopwatch,
+) -> dict[str, ClipResult]:
+    """Results of the columns that are made from media; closed media where all are settled."""
     if any(c.open for c in columns) and (fault := media_fault(task.clip, roots)):
         for column in columns:
             column.end(FAILED, fault)
     if not any(column.open for column in columns):
-        return ClipReport({column.name: column.result(NO_SOUND) for column in columns})
-    watch = Stopwatch()
+        return {column.name: column.result(NO_SOUND) for column in columns}
     nothing = _feed(task, columns, roots, detector, watch)
     with watch.on("decode"):
         sha256 = file_sha256([file.path for file in roots.files(task.clip)])
-    return ClipReport(
-        {c.name: c.result(nothing[c.spec.modality], sha256) for c in columns},
-        media_seconds=task.clip.seconds,
-        cut=sum(column.cut for column in columns),
-        cpu_seconds=watch.seconds,
-    )
+    return {c.name: c.result(nothing[c.spec.modality], sha256) for c in columns}
+
+
+def read_column(column: Assembly, source: ClipResult, watch: Stopwatch) -> ClipResult:
+    """The result of a column that is made from another; it fails or is absent with that one."""
+    if source.values is None:
+        column.end(source.status, source.reason)
+        return column.result(NO_SOUND)
+    with watch.on("features"):
+        column.take(partial(_slots_of, column.backbone), source)
+    return column.result((ABSENT, f"nothing in the column {column.spec.reads}"), source.sha256)
+
+
+def _slots_of(backbone: Backbone, source: ClipResult) -> Slots:
+    values, valid = source.values, source.valid
+    assert values is not None
+    if valid is None:
+        return backbone.column(values[None], np.ones(1, dtype=bool))
+    return backbone.column(values.reshape(-1, *values.shape[2:]), valid.reshape(-1))
 
 
 def settle_early(task: Task, columns: Sequence[Assembly]) -> None:

@@ -56,6 +56,13 @@ class Roots:
             found.append(MediaFile((self.audio or self.media) / clip.audio_path, sound_only=True))
         return found
 
+    def hide(self, text: str) -> str:
+        """The text with paths below the roots made relative: what others read names no machine."""
+        folders = {str(folder) for folder in (self.media, self.audio) if folder}
+        for folder in sorted(folders - {"/"}, key=len, reverse=True):
+            text = text.replace(f"{folder}/", "")
+        return text
+
 
 def build_scan() -> Callable[[MediaFile], MediaFacts]:
     """The work of one worker."""
@@ -129,12 +136,16 @@ def with_media(
     files = list(dict.fromkeys(file for clip in missing for file in roots.files(clip)))
     facts: dict[MediaFile, MediaFacts | Crash] = {}
     for done, outcome in enumerate(pool.run(files), start=1):
-        facts[outcome.item] = outcome.result
+        facts[outcome.item] = _told(outcome.result, roots)
         progress(done, len(files), "")
     return [
         found or _measured(clip, [facts[file] for file in roots.files(clip)])
         for clip, found in zip(clips, known, strict=True)
     ]
+
+
+def _told(result: MediaFacts | Crash, roots: Roots) -> MediaFacts | Crash:
+    return Crash(roots.hide(result.reason)) if isinstance(result, Crash) else result
 
 
 def _reused(clip: Clip, before: Clip | None) -> Clip | None:

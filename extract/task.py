@@ -24,7 +24,8 @@ class Task:
         clip: row of the clip table.
         entry, rows: of the clip in the cache.
         columns: column → backbone that fills it.
-        stored: results that are in the cache already and that these backbones build on.
+        stored: results that are in the cache already and that these backbones build on: the face
+            track for crops, the column that a backbone reads.
     """
 
     clip: Clip

@@ -136,6 +136,15 @@ class Backbone(ABC):
         """
         raise NotImplementedError(self.spec.name)
 
+    def column(self, values: NDArray[np.generic], valid: NDArray[np.bool_]) -> Slots:
+        """Slots of a whole clip, from the column that `spec.reads` names; no media are opened.
+
+        Args:
+            values: [n, *shape] of that column, one a slot; clip-level: n = 1.
+            valid: bool [n].
+        """
+        raise NotImplementedError(self.spec.name)
+
 
 def is_face_pass(spec: BackboneSpec) -> bool:
     """Whether the column stores what the face tracker found, and is fed through `track`.

@@ -13,15 +13,15 @@ from pathlib import Path
 
 import numpy as np
 
-from avfd.cache import Cache, ClipResult, Reader
+from avfd.cache import Cache, Reader
 from avfd.clips import Clip, read_table
-from avfd.errors import CacheError, InputError, StoreError
+from avfd.errors import CacheError, FingerprintError, InputError, StoreError
 from avfd.home import DatasetFacts, Home
-from avfd.specs import DONE, FAILED, PENDING, BackboneSpec
+from avfd.specs import FAILED, PENDING, BackboneSpec
 from extract.backbones import build, load_all
-from extract.backbones.base import is_face_pass
 from extract.pipeline import Setup
 from extract.pool import core_count
+from extract.run.stored import Stored, needs_detector, needs_media
 from extract.scans import Roots
 from extract.task import FACE_MODEL, FACE_TRACK, Task
 from extract.weights import WeightsFile, find
@@ -74,10 +74,10 @@ class Plan:
         reader: the snapshot on which the plan stands.
         clips: the clip table in entry order.
         columns: column → backbone.
-        specs: column → the backbone's spec.
+        specs: column → the backbone's spec; the columns that these read are among them.
         setup: what the workers need.
         todo: clips with work, and the columns that each lacks.
-        use_track: whether the cached face track is the one that would be made now.
+        stored: what is cached already and the work builds on.
     """
 
     dataset: str
@@ -87,8 +87,8 @@ class Plan:
     columns: Mapping[str, str]
     specs: Mapping[str, BackboneSpec]
     setup: Setup
+    stored: Stored
     todo: Sequence[Todo] = field(repr=False)
-    use_track: bool = False
 
     def tasks(self) -> Iterator[Task]:
         """The work on each clip, what is cached and needed read along."""
@@ -98,22 +98,8 @@ class Plan:
                 self.reader.entry(clip.key),
                 self.reader.rows(clip.key),
                 {column: self.columns[column] for column in columns},
-                self._stored(clip.key, columns),
+                self.stored.below(clip.key, columns, self.specs),
             )
-
-    def _stored(self, key: str, columns: Sequence[str]) -> dict[str, ClipResult]:
-        cuts = any(self.specs[column].faces for column in columns)
-        if not (cuts and self.use_track) or FACE_TRACK in columns:
-            return {}
-        track = self.reader.column(FACE_TRACK)
-        status, reason = int(track.statuses([key])[0]), track.reasons([key])[0]
-        if status == PENDING:
-            return {}
-        entry = self.reader.entry(key)
-        if status != DONE:
-            return {FACE_TRACK: ClipResult(entry, key, status, reason)}
-        cells = track.read(key)
-        return {FACE_TRACK: ClipResult(entry, key, DONE, "", cells.values, cells.valid)}
 
     @property
     def bytes_needed(self) -> int:
@@ -149,48 +135,58 @@ def make_plan(
     cache = Cache.open(home.cache_url(dataset), dataset=dataset, lock_path=home.lock_path(dataset))
     load_all()
     specs = {column: build(backbone).spec for column, backbone in columns.items()}
-    _check_inputs(specs)
-    weights = {name: find(name, home) for spec in specs.values() for name in spec.weights}
+    read = {spec.reads: build(spec.reads).spec for spec in specs.values() if spec.reads}
+    _check_read(specs, read)
+    weights = {n: find(n, home) for spec in (*specs.values(), *read.values()) for n in spec.weights}
+    for column, spec in read.items():
+        _check_current(cache.snapshot(), column, fingerprint(spec, weights))
     for column, spec in specs.items():
         cache.ensure_column(column, spec, fingerprint(spec, weights), {"versions": versions()})
     reader = cache.snapshot()
     clips = _in_entry_order(read_table(home.clip_table(dataset)), reader, dataset)
     todo = _todo(clips, reader, columns, retry_failed)[:limit]
-    use_track = _track_is_current(reader, weights)
-    model = weights[FACE_MODEL].path if _needs_detector(todo, specs, reader, use_track) else None
-    plan = Plan(
-        dataset,
-        cache,
-        reader,
-        clips,
-        columns,
-        specs,
-        Setup(_roots(facts), tuple(dict.fromkeys(columns.values())), model),
-        todo,
-        use_track,
-    )
+    base = {c for c in read if c in reader.columns}
+    stored = Stored(reader, base | {FACE_TRACK} if _track_is_current(reader, weights) else base)
+    specs = {**read, **specs}
+    model = weights[FACE_MODEL].path if needs_detector(todo, specs, stored) else None
+    backbones = tuple(dict.fromkeys((*columns.values(), *read)))
+    roots = Roots(Path(facts.root), Path(facts.audio_root) if facts.audio_root else None)
+    if needs_media(todo, specs, stored):
+        _check_there(facts)
+    setup = Setup(roots, backbones, model)
+    plan = Plan(dataset, cache, reader, clips, columns, specs, setup, stored, todo)
     _check_space(plan, home.cache_url(dataset))
     return plan
 
 
-def _check_inputs(specs: Mapping[str, BackboneSpec]) -> None:
-    """Refuse a backbone that reads a column: no backbone does yet, and `Backbone` has no such call.
-
-    The place for it: its column among `Plan._stored`, its call beside the face pass's.
-    """
+def _check_read(specs: Mapping[str, BackboneSpec], read: Mapping[str, BackboneSpec]) -> None:
+    """Refuse a column that would be read by itself, or through a third one."""
     for column, spec in specs.items():
-        if spec.reads:
+        if spec.reads and (spec.reads == column or read[spec.reads].reads):
             raise InputError(
-                "a backbone that reads another column cannot be extracted yet",
+                "a backbone reads a column that is not made from media",
                 where=column,
                 found=f"reads {spec.reads}",
-                accepted="backbones that take sound or pictures",
+                accepted="to read a column that is made from sound or pictures",
             )
 
 
+def _check_current(reader: Reader, column: str, wanted: str) -> None:
+    """Refuse to read a cached column that its backbone would make otherwise now."""
+    if column in reader.columns and (found := reader.column(column).fingerprint) != wanted:
+        raise FingerprintError(
+            "the column to be read was written with other settings or weights",
+            where=column,
+            found=found,
+            accepted=wanted,
+            next_step="give the backbones and weights that wrote it, or take another --home",
+        )
+
+
 def fingerprint(spec: BackboneSpec, weights: Mapping[str, WeightsFile]) -> str:
-    """The spec's fingerprint with the model files that were found."""
-    return spec.fingerprint({name: weights[name].sha256 for name in spec.weights})
+    """The spec's fingerprint with the model files that were found, and with what it reads."""
+    read = fingerprint(build(spec.reads).spec, weights) if spec.reads else ""
+    return spec.fingerprint({name: weights[name].sha256 for name in spec.weights}, read)
 
 
 def versions() -> dict[str, str]:
@@ -204,7 +200,7 @@ def versions() -> dict[str, str]:
     return found
 
 
-def _roots(facts: DatasetFacts) -> Roots:
+def _check_there(facts: DatasetFacts) -> None:
     for folder in filter(None, (facts.root, facts.audio_root)):
         if not Path(folder).is_dir():
             raise InputError(
@@ -213,7 +209,6 @@ def _roots(facts: DatasetFacts) -> Roots:
                 found=folder,
                 next_step="mount it, or run `avfd index` with the folder's new place",
             )
-    return Roots(Path(facts.root), Path(facts.audio_root) if facts.audio_root else None)
 
 
 def _in_entry_order(clips: Sequence[Clip], reader: Reader, dataset: str) -> list[Clip]:
@@ -237,18 +232,6 @@ def _todo(
     lacks = {c: np.isin(reader.column(c).statuses(keys), wanted) for c in columns}
     each = [tuple(c for c in columns if lacks[c][i]) for i in range(len(clips))]
     return [(clip, names) for clip, names in zip(clips, each, strict=True) if names]
-
-
-def _needs_detector(
-    todo: Sequence[Todo], specs: Mapping[str, BackboneSpec], reader: Reader, use_track: bool
-) -> bool:
-    """Whether some clip's face is to be found that no cached track shows."""
-    if any(is_face_pass(specs[column]) for _, columns in todo for column in columns):
-        return True
-    keys = [clip.key for clip, columns in todo if any(specs[column].faces for column in columns)]
-    if not (keys and use_track):
-        return bool(keys)
-    return bool((reader.column(FACE_TRACK).statuses(keys) == PENDING).any())
 
 
 def _track_is_current(reader: Reader, weights: Mapping[str, WeightsFile]) -> bool:
