@@ -27,10 +27,12 @@ Item = TypeVar("Item")
 START_LIMIT_SECONDS = 300.0  # for imports and model files, on a slow network disk
 _LAST_BREATH_SECONDS = 5.0  # between a dying process's closed pipe and its exit status
 
+# The parent alone decides when to stop: a batch system tells every process of a job to end.
 # sys.path is the parent's, so that the worker imports the very modules that the parent did.
 _BOOT = """
 import json, signal, sys
-signal.signal(signal.SIGINT, signal.SIG_IGN)
+for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+    signal.signal(number, signal.SIG_IGN)
 boot = json.loads(sys.argv[1])
 sys.path[:] = boot.pop("path")
 from extract.worker import serve
@@ -94,7 +96,9 @@ class WorkerHandle(Generic[Item]):
         return "worker closed its pipe"
 
     def kill(self) -> None:
-        self.process.kill()
+        """End the process and whatever it has started."""
+        with suppress(ProcessLookupError):  # it has been waited for, and nothing of it is left
+            os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
         self.connection.close()
 
@@ -116,6 +120,8 @@ def _start(theirs: Connection, memory_limit_bytes: int, threads: int) -> subproc
         [sys.executable, "-P", "-c", _BOOT, json.dumps(boot)],
         env={**os.environ, **dict.fromkeys(_THREAD_VARIABLES, str(threads))},
         pass_fds=(theirs.fileno(),),
+        # In a group of its own, it hears nothing from the terminal even while it starts.
+        process_group=0,
         stdin=subprocess.DEVNULL,
         # Native libraries chat on both; the parent's stdout belongs to the command's one document.
         stdout=sys.stderr.fileno() if debug else subprocess.DEVNULL,

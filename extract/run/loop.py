@@ -65,7 +65,7 @@ def extract_columns(
         MissingError: an unknown data set or backbone, or no weights.
         CacheError: clips of the table are not in the cache.
         StoreError: the disk is full or the store is lost; what was committed stays.
-        Stopped: by SIGINT or SIGTERM, after what was finished had been committed.
+        Stopped: by SIGINT, SIGTERM or SIGHUP, after what was finished had been committed.
     """
     start = time.monotonic()
     columns = _columns(backbones, as_name)
@@ -80,7 +80,8 @@ def extract_columns(
             for outcomes in pool.rounds(plan.tasks()):
                 for outcome in outcomes:
                     batch.add(tally.count(outcome))
-                    progress(len(tally.keys), len(plan.todo), outcome.item.clip.key)
+                    if not signals.caught:  # a terminal that closed takes no more progress
+                        progress(len(tally.keys), len(plan.todo), outcome.item.clip.key)
                 if signals.caught:
                     break
                 if batch.due:

@@ -250,8 +250,8 @@ def _check_space(plan: Plan, url: str) -> None:
         raise StoreError(
             "the columns do not fit on the disk",
             where=url,
-            found=f"{free / 1e9:.1f} GB free",
-            accepted=f"{needed / 1e9:.1f} GB for {len(plan.todo)} clips",
+            found=f"{free / 1e9:.3g} GB free",
+            accepted=f"{needed / 1e9:.3g} GB for {len(plan.todo)} clips",
             next_step="free some space, put the home elsewhere, or take fewer clips with --limit",
         )
 

@@ -1,4 +1,4 @@
-"""SIGINT and SIGTERM as a wish to stop, noticed between two clips, not in the midst of one."""
+"""Signals as a wish to stop, noticed between two clips, not in the midst of one."""
 
 from __future__ import annotations
 
@@ -6,13 +6,15 @@ import signal
 import threading
 from types import FrameType
 
-CAUGHT = (signal.SIGINT, signal.SIGTERM)
+CAUGHT = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+"""Ctrl-C, a batch system's or `kill`'s, a terminal that closes."""
 
 
 class Signals:
-    """While entered, the first of the two signals is noted; the second acts as it always did.
+    """While entered, the first of these signals is noted; the second acts as it always did.
 
-    Outside the main thread Python delivers no signals: then nothing is ever caught.
+    What is ignored stays ignored (`nohup` ignores SIGHUP). Outside the main thread Python delivers
+    no signals: then nothing is ever caught.
 
     Attributes:
         caught: number of the signal, 0 as long as there was none.
@@ -24,7 +26,8 @@ class Signals:
 
     def __enter__(self) -> Signals:
         if threading.current_thread() is threading.main_thread():
-            self._before = {number: signal.signal(number, self._note) for number in CAUGHT}
+            heard = [n for n in CAUGHT if signal.getsignal(n) != signal.SIG_IGN]
+            self._before = {number: signal.signal(number, self._note) for number in heard}
         return self
 
     def __exit__(self, *_: object) -> None:

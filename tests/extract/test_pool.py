@@ -154,6 +154,29 @@ def test_closing_ends_the_workers(work: ModuleType) -> None:
         os.kill(pid, 0)
 
 
+def test_closing_ends_what_a_worker_has_started(work: ModuleType, tmp_path: Path) -> None:
+    fifo = tmp_path / "child"
+    os.mkfifo(fifo)
+    with Pool(work.build, workers=1, time_limit=lambda item: 60.0) as pool:
+        assert [o.result for o in pool.run([f"breed {fifo}"])] == [None]
+        child = os.pidfd_open(int(fifo.read_text()))
+    ended, _, _ = select.select([child], [], [], 2.0)
+    os.close(child)
+    assert ended, "a worker's child outlived it by two seconds"
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_to_all_is_for_the_parent(work: ModuleType, number: signal.Signals) -> None:
+    assert outcomes(work, [f"signal {int(number)}"]) == {f"signal {int(number)}": "alive"}
+
+
+def test_a_worker_is_out_of_the_terminals_reach_from_its_start(work: ModuleType) -> None:
+    with Pool(work.build, workers=1, time_limit=lambda item: 60.0) as pool:
+        (pid,) = [o.result for o in pool.run(["pid"])]
+        assert isinstance(pid, int)
+        assert os.getpgid(pid) == pid
+
+
 _PARENT = """
 import sys
 sys.path.insert(0, sys.argv[1])

@@ -4,6 +4,8 @@ import ctypes
 import os
 import resource
 import signal
+import subprocess
+import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -45,6 +47,17 @@ def _hold(fifo: str, seen: list[str]) -> None:
     threading.Event().wait()
 
 
+def _breed(fifo: str, seen: list[str]) -> None:
+    """Start a process that outlives the item; it tells its number to who opens the pipe next."""
+    script = "import os, sys, threading; open(sys.argv[1], 'w').write(str(os.getpid()))"
+    subprocess.Popen([sys.executable, "-c", f"{script}; threading.Event().wait()", fifo])
+
+
+def _signal(number: str, seen: list[str]) -> object:
+    os.kill(os.getpid(), int(number))
+    return "alive"
+
+
 def _raise(rest: str, seen: list[str]) -> None:
     raise ValueError(rest)
 
@@ -64,6 +77,8 @@ _DEEDS: dict[str, Callable[[str, list[str]], object]] = {
     "hold": _hold,
     "eat": lambda rest, seen: bytearray(100_000_000_000),
     "raise": _raise,
+    "breed": _breed,
+    "signal": _signal,
     "unpicklable": lambda rest, seen: lambda: None,
     "big": lambda rest, seen: bytes(int(rest)),
     "limits": _limits,

@@ -1,4 +1,4 @@
-"""SIGINT and SIGTERM are noted once; then they act as they always did."""
+"""Signals are noted once; then they act as they always did."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from extract.run.signals import Signals
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_the_first_signal_is_noted_and_the_second_acts(number: signal.Signals) -> None:
     before = {n: signal.getsignal(n) for n in (signal.SIGINT, signal.SIGTERM)}
     with Signals() as signals:
@@ -26,6 +26,16 @@ def test_handlers_are_restored_where_no_signal_came() -> None:
     with Signals():
         assert signal.getsignal(signal.SIGTERM) != before
     assert signal.getsignal(signal.SIGTERM) == before
+
+
+def test_an_ignored_signal_stays_ignored() -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as nohup does
+    try:
+        with Signals() as signals:
+            signal.raise_signal(signal.SIGHUP)
+        assert not signals.caught
+    finally:
+        signal.signal(signal.SIGHUP, before)
 
 
 def test_other_threads_leave_signals_alone() -> None:
