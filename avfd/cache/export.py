@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 BATCH_BYTES = 32 << 20
+H5_OBJECT_BYTES = 4 << 10  # a group with its two arrays takes 2.5 KiB (measured)
 Batch = list[tuple[str, ClipColumn]]
 
 
@@ -144,9 +145,29 @@ def _strings(group: zarr.Group, name: str, values: Sequence[str]) -> None:
     target[:] = np.array(values, dtype=object)
 
 
+def _check_space(reader: Reader, columns: Sequence[ColumnReader], out: Path) -> None:
+    """Refuse what does not fit: HDF5 brings the process down where a write finds the disk full."""
+    needed = H5_OBJECT_BYTES * len(reader.keys) * (1 + len(columns))
+    for column in columns:
+        done = column.statuses(reader.keys) == DONE
+        rows = reader.clips.rows[reader.clips.alive][done].sum()
+        vectors = done.sum() if column.clip_level else rows * column.rate_hz
+        needed += int(vectors) * (math.prod(column.shape) * column.dtype.itemsize + 1)
+    free = shutil.disk_usage(out.parent).free
+    if needed > free:
+        raise StoreError(
+            "the export does not fit on the disk",
+            where=out.parent,
+            found=f"{free / 1e9:.3g} GB free",
+            accepted=f"{needed / 1e9:.3g} GB",
+            next_step="free some space, choose another --out, or fewer columns with --backbone",
+        )
+
+
 def _to_h5(reader: Reader, columns: Sequence[ColumnReader], out: Path) -> None:
     import h5py
 
+    _check_space(reader, columns, out)
     with h5py.File(out, "w") as file:
         file.attrs["snapshot"] = reader.snapshot_id
         file.attrs["columns"] = json.dumps({c.name: _facts(c) for c in columns})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 
 import h5py
 import numpy as np
@@ -12,7 +13,7 @@ import zarr
 
 from avfd.cache import ClipResult, Entry
 from avfd.cache.export import FORMATS, export
-from avfd.errors import InputError, MissingError
+from avfd.errors import InputError, MissingError, StoreError
 from avfd.specs import ABSENT, DONE
 
 
@@ -91,6 +92,18 @@ def test_nothing_is_overwritten_and_nothing_half_written_stays(reader, tmp_path,
     with pytest.raises(MissingError, match="no such column"):
         export(reader, ["mfcc"], format, tmp_path / "new")
     assert sorted(tmp_path.iterdir()) == before
+
+
+def test_h5_that_does_not_fit_is_refused_at_its_real_size(reader, tmp_path, monkeypatch):
+    """HDF5 crashes the process where the disk is full, so the estimate must not be too small."""
+    columns = ["mel", "functionals"]
+    export(reader, columns, "h5", tmp_path / "whole.h5")
+    size = (tmp_path / "whole.h5").stat().st_size
+    usage = shutil.disk_usage(tmp_path)._replace(free=size)
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage)
+    with pytest.raises(StoreError, match="does not fit"):
+        export(reader, columns, "h5", tmp_path / "more.h5")
+    assert [path.name for path in tmp_path.glob("*more*")] == []
 
 
 def test_an_unknown_format_lists_the_known(reader, tmp_path):
