@@ -7,10 +7,10 @@ of a file. It is unique in a data set and never a bare file stem.
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, field, fields, replace
-from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from avfd.errors import InputError
 
@@ -94,8 +94,7 @@ class Clip:
 
 def check_inside(path: str, where: str) -> None:
     """Refuse an absolute path and one that climbs out of the root."""
-    pure = PurePosixPath(path)
-    if pure.is_absolute() or ".." in pure.parts or "\0" in path:
+    if path.startswith("/") or ".." in path.split("/") or "\0" in path:
         raise InputError(
             "a media path must stay below the data set's root",
             where=where,
@@ -166,7 +165,12 @@ def grouped(clips: Sequence[Clip]) -> list[Clip]:
     return [replace(clip, group=find(f"clip {clip.key}").split(" ", 1)[1]) for clip in clips]
 
 
-_TUPLES = ("crop", "fake_segments")
+_FROM_JSON: dict[str, Callable[[Any], Any]] = {
+    "crop": tuple,
+    "fake_segments": lambda pairs: tuple((float(a), float(b)) for a, b in pairs),
+    "extra": dict,
+}
+"""What the table holds as JSON → what a clip makes of it."""
 
 
 def write_table(clips: Iterable[Clip], path: Path) -> None:
@@ -175,11 +179,11 @@ def write_table(clips: Iterable[Clip], path: Path) -> None:
 
     import pandas as pd
 
-    rows = [asdict(clip) for clip in clips]
-    for row in rows:
-        for name in (*_TUPLES, "extra"):
-            row[name] = None if row[name] is None else json.dumps(row[name])
-    frame = pd.DataFrame(rows, columns=[f.name for f in fields(Clip)])
+    rows = list(clips)
+    columns = {f.name: [getattr(clip, f.name) for clip in rows] for f in fields(Clip)}
+    for name in _FROM_JSON:
+        columns[name] = [None if v is None else json.dumps(v) for v in columns[name]]
+    frame = pd.DataFrame(columns)
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_suffix(".partial")
     frame.to_parquet(partial, index=False)
@@ -195,16 +199,18 @@ def read_frame(path: Path) -> pd.DataFrame:
 
 def read_table(path: Path) -> list[Clip]:
     """The clip table as clips, in the order written."""
+    frame = read_frame(path)
+    names = [str(name) for name in frame.columns]
+    columns = [_values(name, frame[name].tolist()) for name in names]
+    rows = zip(*columns, strict=True)
+    return [Clip(**dict(zip(names, row, strict=True))) for row in rows]
+
+
+def _values(name: str, raw: list[Any]) -> list[Any]:
+    """A column's values; missing ones, which are NaN to pandas, as None."""
     import json
 
-    def value(name: str, raw: object) -> object:
-        if raw is None or raw != raw:  # NaN: pandas' spelling of a missing value
-            return None
-        if name == "crop":
-            return tuple(json.loads(str(raw)))
-        if name == "fake_segments":
-            return tuple((float(a), float(b)) for a, b in json.loads(str(raw)))
-        return json.loads(str(raw)) if name == "extra" else raw
-
-    rows = read_frame(path).to_dict("records")
-    return [Clip(**{str(k): value(str(k), v) for k, v in row.items()}) for row in rows]  # type: ignore[arg-type]
+    present = [None if value is None or value != value else value for value in raw]
+    if (make := _FROM_JSON.get(name)) is None:
+        return present
+    return [None if text is None else make(json.loads(text)) for text in present]

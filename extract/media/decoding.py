@@ -180,8 +180,10 @@ def _nothing(modality: str, clip: Clip, source: Source, line: Line) -> AvfdError
 
 def _cut_short(source: Source, lines: dict[str, Line]) -> str | None:
     """A sentence where decoding ended well before the header's end; None where it did not."""
+    if not lines:  # what was asked for is not in the file, and that is said elsewhere
+        return None
     announced = (source.container.duration or 0) / 1_000_000
-    reached = max((line.last_seconds for line in lines.values()), default=0.0)
+    reached = max(line.last_seconds for line in lines.values())
     if any(line.done for line in lines.values()) or not math.isfinite(reached):
         return None
     if announced - reached <= max(1.0, 0.05 * announced):
