@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import csv
+import json
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -28,7 +30,7 @@ NUMBERS = {
     "audio_offset_seconds": "audio_offset_seconds",
 }
 SCANNED = ("width", "height", "fps", "seconds", "has_audio", "has_video", "bytes", "sha256")
-MEDIA = ("audio_path", "video_label", "audio_label")
+MEDIA = ("audio_path", "video_label", "audio_label", "fake_segments")
 
 
 @dataclass(frozen=True)
@@ -60,6 +62,24 @@ class Row:
             raise InputError(
                 "not a number", where=self.where, found=text, accepted=f"{column} in seconds"
             ) from None
+
+    def segments(self, column: str) -> tuple[tuple[float, float], ...] | None:
+        """The cell as stretches of time, in order."""
+        text = self.text(column)
+        if text is None:
+            return None
+        try:
+            found = tuple((float(start), float(end)) for start, end in json.loads(text))
+        except (ValueError, TypeError):
+            found = ((math.nan, math.nan),)
+        if not all(0 <= start <= end < math.inf for start, end in found):
+            raise InputError(
+                f"column {column!r} holds no list of stretches of time",
+                where=self.where,
+                found=text,
+                accepted="[[start, end], …] in seconds from the clip's start, start before end",
+            )
+        return found
 
     def label(self, column: str | None) -> str | None:
         """The cell as a label; a word outside `WORDS` is an error."""
@@ -153,6 +173,7 @@ def _clip(source: Source, notes: Notes, columns: Columns, row: Row) -> Clip | No
         audio_label=row.label("audio_label"),
         subject=row.text(columns.subject),
         source=row.text("original"),
+        fake_segments=row.segments("fake_segments"),
         extra=_extra(columns, row),
         **{name: row.text(name) for name in TEXTS},
         **times,

@@ -101,6 +101,30 @@ def test_sound_in_a_file_of_its_own(read, trees, tmp_path):
 
 
 @pytest.mark.parametrize(
+    ("cell", "segments"),
+    [
+        ("[[0.5, 1], [2, 3.25]]", ((0.5, 1.0), (2.0, 3.25))),
+        ("[]", ()),
+        ("", None),
+    ],
+)
+def test_fake_segments(read, trees, tmp_path, cell, segments):
+    table = _table(tmp_path, f'path,fake_segments\na.mp4,"{cell}"\n')
+    clip = read("table", trees.media("a.mp4"), table=table).clips["a.mp4"]
+    assert clip.fake_segments == segments
+    assert clip.extra == {}
+
+
+@pytest.mark.parametrize(
+    "cell", ["[[1, 2", "[1, 2]", "[[1]]", "7", "null", "[[2, 1]]", "[[-1, 1]]", "[[0, NaN]]"]
+)
+def test_fake_segments_that_are_none_are_refused_with_their_line(read, trees, tmp_path, cell):
+    table = _table(tmp_path, f'path,fake_segments\na.mp4,"[]"\na.mp4,"{cell}"\n')
+    with pytest.raises(InputError, match=r"t\.csv:3: .*fake_segments.*stretches"):
+        read("table", trees.media("a.mp4"), table=table)
+
+
+@pytest.mark.parametrize(
     ("text", "message"),
     [
         ("file,label\na.mp4,real\n", "which column holds the paths"),
