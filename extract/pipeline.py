@@ -148,9 +148,11 @@ def read_column(column: Assembly, source: ClipResult, watch: Stopwatch) -> ClipR
 def _slots_of(backbone: Backbone, source: ClipResult) -> Slots:
     values, valid = source.values, source.valid
     assert values is not None
-    if valid is None:
-        return backbone.column(values[None], np.ones(1, dtype=bool))
-    return backbone.column(values.reshape(-1, *values.shape[2:]), valid.reshape(-1))
+    slots = values[None] if valid is None else values.reshape(-1, *values.shape[2:])
+    mask = np.ones(1, dtype=bool) if valid is None else valid.reshape(-1)
+    slots.setflags(write=False)  # these are views of a result that is still to be stored
+    mask.setflags(write=False)
+    return backbone.column(slots, mask)
 
 
 def settle_early(task: Task, columns: Sequence[Assembly]) -> None:

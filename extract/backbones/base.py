@@ -20,7 +20,8 @@ class AudioBlock:
     """A stretch of one clip's audio, mono, as the spec's `AudioInput` asks.
 
     Attributes:
-        samples: float32 [n], full scale is 1.0; silence stands where the file has no sound.
+        samples: float32 [n], full scale is 1.0; silence stands where the file has no sound. Set
+            read-only, like all that a backbone is given: it may not change what others see.
         sample_rate_hz: rate of `samples`.
         start_seconds: clip time of sample 0.
         core_seconds: the part whose slots are kept; the rest is lead-in and tail.
@@ -38,6 +39,7 @@ class AudioBlock:
             raise InputError(
                 "audio is float32 [n]", found=f"{self.samples.dtype} {self.samples.shape}"
             )
+        self.samples.setflags(write=False)  # several backbones are given the same block
 
 
 @dataclass(frozen=True)
@@ -64,6 +66,8 @@ class FaceBlock:
             )
         if self.valid.shape != (n,):
             raise InputError("one validity per crop", found=self.valid.shape, accepted=(n,))
+        self.crops.setflags(write=False)  # several backbones are given the same block
+        self.valid.setflags(write=False)
 
 
 @dataclass(frozen=True)
