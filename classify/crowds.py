@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 
-import numpy as np
-
 from avfd.cache import ColumnReader, Reader
 from avfd.errors import InputError
 from avfd.specs import DONE, PENDING
@@ -36,7 +34,7 @@ def _crowded(reader: Reader, dataset: str, keys: Sequence[str]) -> Iterator[str]
     statuses = column.statuses(keys)
     if pending := int((statuses == PENDING).sum()):
         raise _uncounted(dataset, column.name, f"{pending} of {len(keys)} clips not looked at yet")
-    done = [keys[i] for i in np.flatnonzero(statuses == DONE)]
+    done = [key for key, status in zip(keys, statuses, strict=True) if status == DONE]
     for key, content in column.iterate(done):
         if (content.values[content.valid][:, -1] > 1).any():
             yield key
