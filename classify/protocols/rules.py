@@ -45,9 +45,9 @@ def _by_pairs_file(draft: Draft, protocol: Protocol, seed: int) -> None:
 
 @_rule("group-hash")
 def _by_group_hash(draft: Draft, protocol: Protocol, seed: int) -> None:
-    anchors = _anchors(draft)
-    for key, clip in draft.clips.items():
-        draft.side[key] = _cut(fraction(seed, anchors[group_of(clip)]), protocol.fractions)
+    names = _anchors(draft).items()
+    sides = {group: _cut(fraction(seed, name), protocol.fractions) for group, name in names}
+    draft.side |= {key: sides[group_of(clip)] for key, clip in draft.clips.items()}
 
 
 @_rule("clip-hash")

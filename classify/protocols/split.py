@@ -72,7 +72,7 @@ class Split:
 
 def dataset_of(clip: Clip) -> str:
     """The data set of a clip: what its key starts with."""
-    return clip.key.split("/", 1)[0]
+    return clip.key.partition("/")[0]
 
 
 def group_of(clip: Clip) -> str:
