@@ -44,10 +44,14 @@ class AvfdError(Exception):
         if self.found is not None:
             parts.append(f"found: {self.found}")
         if self.accepted is not None:
-            parts.append(f"accepted: {self.accepted}")
+            parts.append(f"accepted: {_listed(self.accepted)}")
         if self.next_step:
             parts.append(f"next: {self.next_step}")
         return "; ".join(parts)
+
+
+def _listed(values: object) -> str:
+    return ", ".join(map(str, values)) if isinstance(values, list | tuple) else str(values)
 
 
 class InputError(AvfdError, ValueError):
@@ -91,5 +95,6 @@ class Stopped(Exception):
 
     def __init__(self, signum: int, kept: str) -> None:
         self.signum = signum
+        self.kept = kept
         self.exit_status = 128 + signum
         super().__init__(f"stopped by signal {signum}; {kept}")

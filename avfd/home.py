@@ -54,6 +54,22 @@ class Home:
         """The given folder, else `$AVFD_HOME`, else `./avfd-home`."""
         return cls(Path(path or os.environ.get("AVFD_HOME") or "avfd-home").absolute())
 
+    def writable(self) -> Home:
+        """This home, its folder made; says so where nothing can be written there."""
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            why = None if os.access(self.path, os.W_OK | os.X_OK) else "no right to write there"
+        except OSError as error:
+            why = error.strerror
+        if why is None:
+            return self
+        raise InputError(
+            "avfd cannot keep anything there",
+            where=self.path,
+            found=why,
+            next_step="name another folder with --home or AVFD_HOME",
+        )
+
     def dataset_dir(self, dataset: str) -> Path:
         return self.path / "datasets" / dataset
 
@@ -96,6 +112,7 @@ class Home:
                 "several data sets are indexed",
                 where=self.path,
                 accepted=f"--dataset {' | '.join(names)}",
+                next_step="say which with --dataset",
             )
         if dataset not in names:
             raise MissingError(

@@ -112,6 +112,15 @@ def check_options(options: FitOptions) -> None:
         )
     if options.protocol and options.folds:
         raise InputError("a protocol and folds exclude each other", where="--protocol, --folds")
+    if options.seed < 0:
+        raise InputError("no seed", where="--seed", found=options.seed, accepted="0 or more")
+    if options.fusion != "decision" and options.rule != "mean":
+        raise InputError(
+            "only decision fusion has a rule",
+            where="--rule",
+            found=f"{options.rule}, with --fusion {options.fusion}",
+            next_step="add --fusion decision, or leave --rule out",
+        )
     own = [m for m in (options.audio_model, options.video_model) if m]
     if options.fusion == "feature" and own:
         raise InputError(

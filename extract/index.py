@@ -6,6 +6,7 @@ grouped, the cache learns of every clip, and last the table is written.
 
 from __future__ import annotations
 
+import os
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -102,6 +103,8 @@ def index_dataset(
     columns = {"path": path_column, "label": label_column, "subject": subject_column}
     given = {f"{name}_column": column for name, column in columns.items()}
     given["table"] = str(Path(table).absolute()) if table else None
+    if workers is not None and workers < 1:
+        raise InputError("too few", where="--workers", found=workers, accepted="1 or more")
     facts = _facts(dataset, layout, root, audio_root, protocol, {**given, **(options or {})})
     with scans.scan_pool(workers or core_count()) as pool:
         clips, notes = read_clips(facts, pool)
@@ -150,7 +153,7 @@ def _implied_layout(dataset: str, options: dict[str, str | None]) -> str:
 
 
 def _check_table_options(layout: str, options: dict[str, str | None]) -> None:
-    for option in ("table", "label_column", "subject_column"):
+    for option in ("table", "path_column", "label_column", "subject_column"):
         if layout != "table" and options.get(option):
             raise InputError(
                 f"the layout {layout!r} reads no table",
@@ -163,7 +166,14 @@ def _check_table_options(layout: str, options: dict[str, str | None]) -> None:
 def _folder(path: str | Path, option: str) -> Path:
     folder = Path(path).absolute()
     if not folder.is_dir():
-        raise InputError("not a folder", where=option, found=folder)
+        there = "a file" if folder.exists() else "nothing"
+        raise InputError(
+            "not a folder", where=option, found=f"{there} at {folder}", accepted="a folder"
+        )
+    if not os.access(folder, os.R_OK | os.X_OK):
+        raise InputError(
+            "no right to read the folder", where=option, found=folder, next_step="see `ls -ld`"
+        )
     return folder
 
 
@@ -194,7 +204,7 @@ def read_clips(facts: DatasetFacts, pool: ScanPool) -> tuple[list[Clip], base.No
         raise InputError(
             f"no clip of the layout {facts.layout!r} here",
             where=facts.root,
-            found="; ".join(notes.lines()) or f"{len(source.files.paths)} files",
+            found=f"{len(source.files.paths)} files",
             accepted=" | ".join(source.manifest.layout),
             next_step="check --root and --layout",
         )

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 
 import typer
 
-from avfd.cli import cache, data, demo, models, setup
-from avfd.cli.output import emit_json, say
+from avfd.cli import cache, data, demo, failures, models, setup
+from avfd.errors import AvfdError, Stopped
 
 EPILOG = (
     "Exit status: 0 done; 2 a mistake in the call or its input; 3 done, but clips failed and "
     "--strict was given; 130, 143 stopped by a signal with what was finished kept."
 )
+
+INTERRUPTED = 128 + signal.SIGINT
+"""What typer returns where Ctrl-C met a command that does not handle it."""
 
 app = typer.Typer(
     name="avfd",
@@ -47,17 +51,16 @@ def version_option(
 
 def main() -> None:
     """Entry point: a person's mistake is a sentence and status 2, a bug is a traceback."""
-    from avfd.errors import AvfdError, Stopped
-
     try:
-        app()
-    except Stopped as stopped:
-        say(f"avfd: {stopped}")
-        sys.exit(stopped.exit_status)
+        status = app(prog_name="avfd", standalone_mode=False)
+        if status == INTERRUPTED:
+            status = failures.stopped(Stopped(signal.SIGINT, "what was committed is kept"))
+    except Stopped as stop:
+        status = failures.stopped(stop)
     except AvfdError as error:
-        say(f"avfd: {error}")
-        if "--json" in sys.argv:
-            emit_json({"error": {k: v for k, v in vars(error).items() if v is not None}})
-        sys.exit(error.exit_status)
-    except KeyboardInterrupt:
-        sys.exit(130)
+        status = failures.refused(error)
+    except failures.CallError as error:
+        status = failures.misused(error)
+    except OSError as error:
+        status = failures.unusable(error)
+    sys.exit(status or 0)

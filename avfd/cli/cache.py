@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -10,6 +11,7 @@ import typer
 
 from avfd.cli.options import DatasetOption, HomeOption, JsonOption
 from avfd.cli.output import emit_json, say, size, table
+from avfd.errors import MissingError
 from avfd.home import Home
 from avfd.specs import STATUS_NAMES
 
@@ -43,7 +45,8 @@ def ls(dataset: DatasetOption = None, home: HomeOption = None, json: JsonOption 
     for name in sorted(set(names) - {row["dataset"] for row in rows}):
         say(f"{name}: no column yet; run `avfd extract --dataset {name} --backbone NAME`")
     fields = ["dataset", "column", "rate", "shape", "dtype", *STATUS_NAMES.values()]
-    table(fields, [[row[field] for field in fields] for row in rows])
+    if rows:
+        table(fields, [[row[field] for field in fields] for row in rows])
 
 
 def _columns(dataset: str, reader: Reader) -> list[dict[str, Any]]:
@@ -66,7 +69,7 @@ def _column(dataset: str, reader: Reader, name: str) -> dict[str, Any]:
 
 @app.command("show")
 def show(
-    column: Annotated[str, typer.Argument(help="Column to look at.")],
+    column: Annotated[str, typer.Argument(help="Column to look at.", metavar="COLUMN")],
     dataset: DatasetOption = None,
     home: HomeOption = None,
     json: JsonOption = False,
@@ -80,10 +83,22 @@ def show(
     if json:
         emit_json(facts)
         return
-    flat = {**facts, **facts.pop("facts")}
-    reasons = flat.pop("reasons")
-    table(["what", "value"], [(k, v) for k, v in flat.items() if k not in ("facts", "reasons")])
-    table(["clip", "status", "reason"], [tuple(r.values()) for r in reasons])
+    reasons = facts.pop("reasons")
+    table(
+        ["what", "value"],
+        _flat({**facts.pop("facts"), **facts}),
+    )
+    if reasons:
+        table(["clip", "status", "reason"], [tuple(r.values()) for r in reasons])
+
+
+def _flat(facts: Mapping[str, Any], before: str = "") -> list[tuple[str, object]]:
+    """Nested facts as lines: `spec.audio.sample_rate_hz` and its value."""
+    lines: list[tuple[str, object]] = []
+    for name, value in facts.items():
+        nested = isinstance(value, dict)
+        lines += _flat(value, f"{before}{name}.") if nested else [(before + name, value)]
+    return lines
 
 
 def _reasons(reader: Reader, name: str) -> list[dict[str, str]]:
@@ -160,9 +175,15 @@ def export(
     """Write columns as plain Zarr, HDF5 or Parquet, readable without avfd."""
     from avfd.cache.export import export as write
 
-    _, cache = open_cache(Home.at(home), dataset)
+    name, cache = open_cache(Home.at(home), dataset)
     reader = cache.snapshot()
     columns = backbone or reader.columns
+    if not columns:
+        raise MissingError(
+            "no column to export",
+            where=name,
+            next_step=f"run `avfd extract --dataset {name} --backbone NAME`",
+        )
     write(reader, columns, format, out)
     if json:
         emit_json({"out": out, "format": format, "columns": columns})

@@ -19,7 +19,10 @@ SHOWN_FAILURES = 20
 
 
 def index(
-    dataset: Annotated[str, typer.Argument(help="Name of the data set: a layout or your own.")],
+    dataset: Annotated[
+        str,
+        typer.Argument(help="Name of the data set: a layout or your own.", metavar="DATASET"),
+    ],
     root: Annotated[str, typer.Option("--root", metavar="DIR", help="Folder of its media.")],
     layout: Annotated[
         str | None,
@@ -56,7 +59,7 @@ def index(
     set_up_logging(verbose)
     with progress("indexing") as update:
         report = index_dataset(
-            Home.at(home),
+            Home.at(home).writable(),
             dataset,
             root,
             layout=layout,
@@ -126,7 +129,7 @@ def extract(
     set_up_logging(verbose)
     with progress("extracting") as update:
         report = extract_columns(
-            Home.at(home),
+            Home.at(home).writable(),
             dataset,
             backbone,
             device=device,

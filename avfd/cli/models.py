@@ -102,7 +102,7 @@ def fit(
         runs=tuple(run or ()),
         **cast("dict[str, Any]", words),
     )
-    report = train(Home.at(home), options)
+    report = train(Home.at(home).writable(), options)
     emit_json(report) if json else _tell_fit(report)
 
 
@@ -122,6 +122,8 @@ def _tell_fit(report: FitReport) -> None:
         say(f"note: {note}")
     leaky = "  LEAKY: groups stand on two sides" if report.leaky else ""
     for side, metrics in report.metrics.items():
+        if side == "train" and len(report.metrics) > 1:
+            continue  # how well a model knows its own clips is in metrics.json
         tell_metrics(metrics, f"{report.run}, {report.protocol}, {side}{leaky}")
     say(f"run: {report.path}")
 
@@ -149,7 +151,7 @@ def interval(metric: Mapping[str, Any]) -> str:
 
 
 def evaluate(
-    run: Annotated[str, typer.Argument(help="Name or folder of a run.")],
+    run: Annotated[str, typer.Argument(help="Name or folder of a run.", metavar="RUN")],
     dataset: Annotated[
         str | None, typer.Option("--dataset", metavar="D", help="Another data set to score.")
     ] = None,
@@ -181,7 +183,9 @@ def _tell_evaluate(report: EvaluateReport) -> None:
 
 def compare(
     run: Annotated[list[str], typer.Argument(help="Two runs or more.", metavar="RUN RUN...")],
-    split: Annotated[str, typer.Option(metavar="S", help="train, val, test or all.")] = "test",
+    split: Annotated[
+        str, typer.Option(metavar="S", help="train, val, test, unlabelled or all.")
+    ] = "test",
     common: Annotated[
         bool, typer.Option("--common", help="Compare on the clips that all runs scored.")
     ] = False,

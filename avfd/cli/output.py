@@ -9,7 +9,6 @@ import math
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 
 Progress = Callable[[int, int, str], None]
 """Called with units done, units in all, and a few words."""
@@ -35,7 +34,7 @@ def jsonable(value: object) -> object:
         return jsonable(value.tolist())
     if isinstance(value, float) and not math.isfinite(value):
         return None
-    return str(value) if isinstance(value, Path) else value
+    return value if value is None or isinstance(value, str | int | float) else str(value)
 
 
 def emit_json(value: object) -> None:
@@ -44,7 +43,7 @@ def emit_json(value: object) -> None:
 
 
 def table(columns: Sequence[str], rows: Sequence[Sequence[object]], title: str = "") -> None:
-    """A table on stdout; numbers to the right."""
+    """A table on stdout; numbers to the right. Where it is too wide, a line for each cell."""
     from rich.box import SIMPLE_HEAD
     from rich.console import Console
     from rich.table import Table
@@ -59,7 +58,21 @@ def table(columns: Sequence[str], rows: Sequence[Sequence[object]], title: str =
     console = Console()
     if not console.is_terminal:
         console = Console(width=WIDE)
-    console.print(grid)
+    if console.measure(grid).minimum <= console.width:
+        console.print(grid)
+    else:
+        _stacked(columns, rows, title)
+
+
+def _stacked(columns: Sequence[str], rows: Sequence[Sequence[object]], title: str) -> None:
+    """The table for a narrow terminal: nothing is cut inside a word."""
+    width = max(map(len, columns))
+    if title:
+        print(title)
+    for row in rows:
+        print()
+        for name, value in zip(columns, row, strict=True):
+            print(f"{name:<{width}}  {cell(value)}")
 
 
 def cell(value: object) -> str:

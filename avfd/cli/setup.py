@@ -27,7 +27,15 @@ def weights_ls(home: HomeOption = None, json: JsonOption = False) -> None:
         emit_json(rows)
         return
     columns = ["name", "licence", "size", "needed by", "found", "source"]
-    table(columns, [[row[column] for column in columns] for row in rows])
+    table(columns, [_weights_cells(row) for row in rows])
+    for row in rows:
+        if row["found"] is None:
+            say(f"{row['name']} is missing: run `{row['next']}`")
+
+
+def _weights_cells(row: dict[str, Any]) -> list[object]:
+    needed_by, found = ", ".join(row["needed_by"]), row["found"] or "missing"
+    return [row["name"], row["licence"], size(row["bytes"]), needed_by, found, row["source"]]
 
 
 def _weights_row(name: str, home: Home) -> dict[str, Any]:
@@ -37,9 +45,9 @@ def _weights_row(name: str, home: Home) -> dict[str, Any]:
     row = {
         "name": name,
         "licence": facts.licence,
-        "size": size(facts.size_bytes),
+        "bytes": facts.size_bytes,
         "sha256": list(facts.sha256),
-        "needed by": ", ".join(facts.needed_by),
+        "needed_by": list(facts.needed_by),
         "source": facts.source,
     }
     try:
@@ -51,14 +59,14 @@ def _weights_row(name: str, home: Home) -> dict[str, Any]:
 
 @weights.command("pull")
 def weights_pull(
-    name: Annotated[str, typer.Argument(help="Name in `avfd weights ls`.")],
+    name: Annotated[str, typer.Argument(help="Name in `avfd weights ls`.", metavar="NAME")],
     home: HomeOption = None,
     json: JsonOption = False,
 ) -> None:
     """Fetch a model file; the only command that opens a connection."""
     from extract.weights import pull
 
-    found = pull(name, Home.at(home))
+    found = pull(name, Home.at(home).writable())
     emit_json(found) if json else say(f"{name}: {found.path} (sha256 {found.sha256})")
 
 

@@ -58,7 +58,7 @@ def rows_of(home: Home, dataset: str) -> dict[str, int]:
 
 
 def index(home: Home, dataset: str, root: Path, **more):
-    return index_dataset(home, dataset, root, workers=1, **more)
+    return index_dataset(home, dataset, root, **{"workers": 1, **more})
 
 
 def test_table_cache_and_report_agree(home, root, sound):
@@ -204,7 +204,9 @@ def test_an_empty_folder_says_what_the_layout_expects(home, root):
         ({"audio_root": "."}, InputError, "does not lie apart"),
         ({"label_column": "truth"}, InputError, "reads no table"),
         ({"table": "gone.csv"}, InputError, "no such table"),
-        ({"root": "gone"}, InputError, "not a folder"),
+        ({"root": "gone"}, InputError, "not a folder; found: nothing at"),
+        ({"path_column": "file"}, InputError, "reads no table"),
+        ({"workers": 0}, InputError, "too few.*1 or more"),
     ],
 )
 def test_mistakes_in_the_call(home, root, sound, call, error, message):
