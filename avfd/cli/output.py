@@ -58,7 +58,8 @@ def table(columns: Sequence[str], rows: Sequence[Sequence[object]], title: str =
     console = Console()
     if not console.is_terminal:
         console = Console(width=WIDE)
-    if console.measure(grid).minimum <= console.width:
+    unbound = console.options.update(max_width=10_000)  # else the measure is cut to the console
+    if console.measure(grid, options=unbound).minimum <= console.width:
         console.print(grid)
     else:
         _stacked(columns, rows, title)
