@@ -37,7 +37,7 @@ class LightGBM(VectorEstimator):
             "min_data_in_leaf": min(MIN_LEAF, max(1, samples // 10)),
             "seed": self.options.seed,
             "deterministic": True,
-            "force_row_wise": True,
+            "force_col_wise": True,  # the vectors are wide and the samples few
             "verbosity": -1,
         }
 
