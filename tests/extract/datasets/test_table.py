@@ -66,7 +66,7 @@ def test_named_columns_are_taken_and_a_wrong_name_lists_the_header(read, trees, 
     columns = {"path_column": "file", "label_column": "truth", "subject_column": "who"}
     clip = read("table", trees.media("a.mp4"), table=table, **columns).clips["a.mp4"]
     assert (clip.label, clip.subject) == ("fake", "anna")
-    with pytest.raises(InputError, match=r"no such label column.*truthy.*'truth'"):
+    with pytest.raises(InputError, match=r"no such label column.*truthy.*file, truth, who"):
         read("table", {}, table=table, **{**columns, "label_column": "truthy"})
 
 
