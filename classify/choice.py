@@ -121,6 +121,7 @@ def check_options(options: FitOptions) -> None:
             found=f"{options.rule}, with --fusion {options.fusion}",
             next_step="add --fusion decision, or leave --rule out",
         )
+    _check_own_models(options)
     own = [m for m in (options.audio_model, options.video_model) if m]
     if options.fusion == "feature" and own:
         raise InputError(
@@ -129,6 +130,19 @@ def check_options(options: FitOptions) -> None:
             found=", ".join(own),
             accepted="--model",
         )
+
+
+def _check_own_models(options: FitOptions) -> None:
+    """Refuse a model of a modality that is not there to be modelled."""
+    own = {"audio": options.audio_model, "video": options.video_model}
+    for modality, model in own.items():
+        if model and options.fusion == "none" and modality not in options.columns:
+            raise InputError(
+                f"there is no {modality} column to model",
+                where=f"--{modality}-model",
+                found=model,
+                next_step=f"name one with --{modality}, or ask for --fusion decision",
+            )
 
 
 def model_options(options: FitOptions, modalities: tuple[str, ...], classes: int) -> ModelOptions:

@@ -106,6 +106,7 @@ def index_dataset(
     if workers is not None and workers < 1:
         raise InputError("too few", where="--workers", found=workers, accepted="1 or more")
     facts = _facts(dataset, layout, root, audio_root, protocol, {**given, **(options or {})})
+    base.check_options(facts.layout, options or {})
     with scans.scan_pool(workers or core_count()) as pool:
         clips, notes = read_clips(facts, pool)
         clips = _scanned(home, facts, clips, pool, progress)

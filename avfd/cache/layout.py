@@ -140,7 +140,9 @@ def create_column(
         or column.startswith((".", "_"))
     ):
         raise InputError(
-            "not a name for a column", found=repr(column), accepted="letters and digits"
+            "not a name for a column",
+            found=repr(column),
+            accepted="letters and digits, none of the cache's own: " + ", ".join(CLIP_ARRAYS),
         )
     clips = array(root, "clip").shape[0]
     group = root.create_group(column, attributes={"spec": asdict(spec), **attributes})

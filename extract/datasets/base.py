@@ -9,7 +9,7 @@ def read(source: Source, notes: Notes) -> Iterator[Clip]: ...
 from __future__ import annotations
 
 import pkgutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from importlib import import_module
@@ -125,15 +125,21 @@ class Source:
 
 Reader = Callable[[Source, Notes], Iterator[Clip]]
 _REGISTRY: dict[str, Reader] = {}
+_OPTIONS: dict[str, tuple[str, ...]] = {}
 
 
-def reader(name: str) -> Callable[[Reader], Reader]:
-    """Decorator that files a reader under its layout's name; a duplicate is a bug."""
+def reader(name: str, *, options: tuple[str, ...] = ()) -> Callable[[Reader], Reader]:
+    """Decorator that files a reader under its layout's name; a duplicate is a bug.
+
+    Args:
+        name: of the layout.
+        options: names that the reader looks up in `Source.options`.
+    """
 
     def add(read: Reader) -> Reader:
         if name in _REGISTRY:
             raise KeyError(f"reader {name!r} is registered twice")
-        _REGISTRY[name] = read
+        _REGISTRY[name], _OPTIONS[name] = read, options
         return read
 
     return add
@@ -159,3 +165,15 @@ def get(name: str) -> Reader:
     if name not in known:
         raise MissingError("no such layout", where=name, accepted=", ".join(known))
     return _REGISTRY[name]
+
+
+def check_options(name: str, given: Iterable[str]) -> None:
+    """Refuse an option that the layout's reader would not look at."""
+    for option in given:
+        if option not in _OPTIONS[name]:
+            raise InputError(
+                f"the layout {name!r} has no such option",
+                where="--option",
+                found=option,
+                accepted=", ".join(_OPTIONS[name]) or "none",
+            )

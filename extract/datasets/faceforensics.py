@@ -67,7 +67,7 @@ class Place:
         return number and f"{'youtube' if self.youtube else 'actor'} {number}"
 
 
-@reader("faceforensics")
+@reader("faceforensics", options=("compression",))
 def read(source: Source, notes: Notes) -> Iterator[Clip]:
     """One clip a video of the chosen compression."""
     found = {path: place_of(path) for path in source.files.media(VIDEO_SUFFIXES)}

@@ -55,7 +55,7 @@ class Utterance:
         return 0 if word is None else sum(word in vote for vote in self.votes)
 
 
-@reader("iemocap")
+@reader("iemocap", options=("halves",))
 def read(source: Source, notes: Notes) -> Iterator[Clip]:
     """One clip an utterance; sentences that no evaluation names have no label."""
     halves = source.options.get("halves", HALVES[0])

@@ -269,3 +269,10 @@ def test_the_package_keeps_its_functions_whoever_imports_its_modules():
     assert callable(classify.fit)
     assert callable(classify.evaluate)
     assert callable(classify.compare)
+
+
+def test_a_model_of_a_modality_that_is_not_there_is_refused():
+    from classify.choice import FitOptions, check_options
+
+    with pytest.raises(InputError, match="no video column to model"):
+        check_options(FitOptions(audio="mel", video_model="svm"))

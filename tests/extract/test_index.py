@@ -244,3 +244,11 @@ def test_the_real_clips(home, testdata):
     assert (report.clips, report.added) == (81, 81)
     assert report.labels == {"fake": 42, "real": 38, "unlabelled": 1}
     assert report.problems == {}
+
+
+def test_an_option_that_the_layout_does_not_have_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "media").mkdir()
+    with pytest.raises(InputError, match=r"iemocap' has no such option.*left.*accepted: halves"):
+        index_dataset(
+            Home(tmp_path / "home"), "iemocap", tmp_path / "media", options={"left": "marker"}
+        )
