@@ -18,7 +18,7 @@ PYTEST_ARGS ?= -n auto
 export AVFD_WEIGHTS ?= $(abspath $(WEIGHTS))
 
 .PHONY: help venv weights demo test docs check format format-check lint types imports \
-  wheel-check bench bench-kill bench-extract clean clean-venv
+  wheel-check bench bench-cache bench-extract bench-cli bench-kill bench-bad-media clean clean-venv
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -72,14 +72,22 @@ imports: $(INSTALLED) ## import-linter: the stages do not know each other
 wheel-check: $(INSTALLED) ## build the wheel, install it in a clean venv, index from elsewhere
 	PYTHON=$(abspath $(BIN))/python bash scripts/check_wheel.sh
 
-bench: weights ## cache benchmarks; writes benchmarks/results/
+bench: bench-cache bench-extract bench-cli ## all ratios; writes benchmarks/results/
+
+bench-cache: $(INSTALLED) ## the cache against plain NumPy files
 	$(BIN)/python -m benchmarks.cache
+
+bench-extract: weights ## CPU and memory of an extract against its parts
+	$(BIN)/python -m benchmarks.extract
+
+bench-cli: $(INSTALLED) ## how long avfd --help takes
+	$(BIN)/python -m benchmarks.cli
 
 bench-kill: weights ## kill an extract at 50 random moments
 	$(BIN)/python -m benchmarks.kill
 
-bench-extract: weights ## CPU and memory of an extract against its parts
-	$(BIN)/python -m benchmarks.extract
+bench-bad-media: weights ## 300 damaged files through an extract
+	$(BIN)/python -m benchmarks.bad_media
 
 clean: ## remove caches and built files
 	rm -rf dist build .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
