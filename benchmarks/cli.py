@@ -1,6 +1,6 @@
 """How long `avfd --help` takes, beside a bare interpreter.
 
-    python -m benchmarks.cli [--repeats 9]
+python -m benchmarks.cli [--repeats 9]
 """
 
 from __future__ import annotations

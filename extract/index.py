@@ -112,7 +112,7 @@ def index_dataset(
         clips = _scanned(home, facts, clips, pool, progress)
     change = _tell_cache(home, facts, clips)
     write_table(clips, home.clip_table(dataset))
-    facts.notes.extend(notes.lines())
+    facts.notes.extend([*notes.lines(), *_strange(facts.layout, clips)])
     home.write_facts(facts)
     return _report(facts, clips, change)
 
@@ -225,6 +225,16 @@ def _scanned(
 
 def _roots(facts: DatasetFacts) -> Roots:
     return Roots(Path(facts.root), Path(facts.audio_root) if facts.audio_root else None)
+
+
+def _strange(layout: str, clips: Sequence[Clip]) -> list[str]:
+    """A warning where a named layout explained nothing: most likely it is another one."""
+    if layout in ("folder", "table") or any(clip.label or clip.emotion for clip in clips):
+        return []
+    return [
+        f"no clip has a label: nothing here looks like {load(layout).title}; check --root and "
+        "--layout, or take --layout folder"
+    ]
 
 
 def _tell_cache(home: Home, facts: DatasetFacts, clips: Sequence[Clip]) -> IndexChange:

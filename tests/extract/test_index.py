@@ -252,3 +252,9 @@ def test_an_option_that_the_layout_does_not_have_is_refused(tmp_path: Path) -> N
         index_dataset(
             Home(tmp_path / "home"), "iemocap", tmp_path / "media", options={"left": "marker"}
         )
+
+
+def test_a_layout_that_explains_no_clip_is_doubted(home, root, sound):
+    sound("holiday/a.wav")
+    assert any("nothing here looks like" in note for note in index(home, "dfdc", root).notes)
+    assert not any("looks like" in note for note in index(home, "mine", root).notes)
