@@ -125,9 +125,16 @@ def progress(words: str) -> Iterator[Progress]:
         yield update
 
 
+class _Said(logging.Handler):
+    """Log records said to people, on whatever stderr is at that moment."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        say(self.format(record))
+
+
 def set_up_logging(verbose: bool) -> None:
     """Log records of our packages on stderr: warnings, or every step with --verbose."""
-    handler = logging.StreamHandler(sys.stderr)
+    handler = _Said()
     handler.setFormatter(logging.Formatter("%(levelname)s %(name)s: %(message)s"))
     for name in ("avfd", "extract", "classify"):
         logger = logging.getLogger(name)

@@ -97,3 +97,13 @@ def test_a_table_too_wide_for_the_terminal_cuts_no_word(monkeypatch, capsys):
     out = capsys.readouterr().out
     assert "compare2016" in out
     assert "0123456789abcdef" in out
+
+
+def test_log_records_go_to_the_stderr_of_the_moment(capsys):
+    import logging
+
+    from avfd.cli.output import set_up_logging
+
+    set_up_logging(verbose=False)
+    logging.getLogger("extract").warning("a word")
+    assert "WARNING extract: a word" in capsys.readouterr().err
