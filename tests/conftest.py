@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import importlib.util
+import logging
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
 
@@ -64,3 +65,14 @@ def blazeface(testdata: Path) -> Path:
         if (folder / name).is_file():
             return folder / name
     pytest.skip(f"no {name} in {folders[0]}; set AVFD_WEIGHTS")
+
+
+@pytest.fixture(autouse=True)
+def _quiet_loggers() -> Iterator[None]:
+    """A command run inside a test sets up logging; the next test finds it as it was."""
+    loggers = [logging.getLogger(name) for name in ("avfd", "extract", "classify")]
+    before = [(logger.handlers, logger.level) for logger in loggers]
+    yield
+    for logger, (handlers, level) in zip(loggers, before, strict=True):
+        logger.handlers = handlers
+        logger.setLevel(level)
