@@ -26,7 +26,7 @@ def moments(values: Values, valid: Mask) -> NDArray[np.float64]:
 
     The variance is the population's (divided by n); the kurtosis is Fisher's (a normal
     distribution has 0), also of the population; both are 0 for a constant dimension. The thesis
-    states neither convention (FACTS 13.5, 7).
+    states neither convention.
 
     Args:
         values: [slots, dim], read only where valid.

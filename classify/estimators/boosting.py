@@ -1,4 +1,4 @@
-"""LightGBM on vectors: the thesis' best audio classifier (FACTS 13.4)."""
+"""LightGBM on vectors: the thesis' best audio classifier (Gino, chapter 5)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""LSTM_II of the thesis on sequences of vectors (FACTS 13.4), in PyTorch through skorch.
+"""LSTM_II of the thesis on sequences of vectors (Gino, chapter 5), in PyTorch through skorch.
 
 Invalid slots are taken out before the network sees a sample, so padding cannot change a score;
 the scores come from batches of equal length only.

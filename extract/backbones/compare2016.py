@@ -14,7 +14,7 @@ RATE_HZ = 100
 
 @register("compare2016")
 class Compare2016(Backbone):
-    """65 low-level descriptors, then their 65 deltas (column names: FACTS of openSMILE 2.6).
+    """65 low-level descriptors, then their 65 deltas (named as opensmile 2.6 names them).
 
     Row j starts at j · 10 ms (its frame is 20 or 60 ms long) and stands in slot j. openSMILE gives
     two more rows of deltas than of descriptors: they are cut off. The last 50 ms of a file have no
