@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import signal
-import sys
 
 import typer
 
 from avfd.cli import cache, data, demo, failures, models, setup
 from avfd.errors import AvfdError, Stopped
+from avfd.leaving import leave
 
 EPILOG = (
     "Exit status: 0 done; 2 a mistake in the call or its input; 3 done, but clips failed and "
@@ -50,7 +50,12 @@ def version_option(
 
 
 def main() -> None:
-    """Entry point: a person's mistake is a sentence and status 2, a bug is a traceback."""
+    """Entry point."""
+    leave(run())
+
+
+def run() -> int:
+    """The exit status; a person's mistake is a sentence and status 2, a bug is a traceback."""
     try:
         status = app(prog_name="avfd", standalone_mode=False)
         if status == INTERRUPTED:
@@ -63,4 +68,4 @@ def main() -> None:
         status = failures.misused(error)
     except OSError as error:
         status = failures.unusable(error)
-    sys.exit(status or 0)
+    return int(status or 0)

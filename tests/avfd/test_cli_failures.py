@@ -9,14 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from avfd.cli import main
+from avfd.cli import run
 
 
 def call(monkeypatch: pytest.MonkeyPatch, *words: str) -> int:
     monkeypatch.setattr(sys, "argv", ["avfd", *words])
-    with pytest.raises(SystemExit) as end:
-        main()
-    return int(end.value.code or 0)
+    return run()
 
 
 WRONG = [
@@ -86,7 +84,7 @@ def test_a_full_disk_is_told_and_another_error_is_a_bug(monkeypatch, capsys, tmp
     failing(errno.EBADF)
     monkeypatch.setattr(sys, "argv", ["avfd", "doctor"])
     with pytest.raises(OSError, match="as the system says"):
-        main()
+        run()
 
 
 def test_a_table_too_wide_for_the_terminal_cuts_no_word(monkeypatch, capsys):

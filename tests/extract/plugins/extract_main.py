@@ -7,6 +7,7 @@ from dataclasses import asdict
 
 from avfd.errors import AvfdError, Stopped
 from avfd.home import Home
+from avfd.leaving import leave
 from extract.run import Limits, extract_columns
 
 
@@ -29,4 +30,4 @@ def main(options: dict[str, object]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(json.loads(sys.argv[1])))
+    leave(main(json.loads(sys.argv[1])))
