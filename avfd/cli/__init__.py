@@ -12,7 +12,7 @@ from avfd.leaving import leave
 
 EPILOG = (
     "Exit status: 0 done; 2 a mistake in the call or its input; 3 done, but clips failed and "
-    "--strict was given; 130, 143 stopped by a signal with what was finished kept."
+    "--strict was given; 129, 130, 143 stopped by a signal with what was finished kept."
 )
 
 INTERRUPTED = 128 + signal.SIGINT
