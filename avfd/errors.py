@@ -89,7 +89,8 @@ class Stopped(Exception):
     """A signal ended the command after what was finished had been kept.
 
     Args:
-        signum: the signal's number; the exit status is 128 + signum (129 SIGHUP, 130 SIGINT, 143 SIGTERM).
+        signum: the signal's number; the exit status is 128 + signum (129 SIGHUP, 130 SIGINT,
+            143 SIGTERM).
         kept: what was kept, for people.
     """
 
