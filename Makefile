@@ -9,7 +9,7 @@ PYTHON ?= $(shell for p in python3.11 python3; do \
 
 VENV := .venv
 BIN := $(VENV)/bin
-EXTRAS := extract,classify,opensmile,demo,dev
+EXTRAS := extract,classify,opensmile,networks,demo,dev
 INSTALLED := $(VENV)/.installed
 WEIGHTS := $(VENV)/share/avfd/weights
 SOURCES := avfd extract classify tests benchmarks scripts
@@ -25,13 +25,14 @@ help: ## list the targets
 
 venv: $(INSTALLED) ## make .venv and install everything, pinned (once; 2-10 minutes)
 
-# hatchling and editables go in first, so that avfd is built with the pinned ones.
+# What builds packages goes in first, so that avfd is built with the pinned hatchling and a source
+# distribution among funasr's needs (antlr4's runtime) finds wheel and setuptools.
 $(INSTALLED): pyproject.toml constraints.txt
 	@[ -n "$(PYTHON)" ] || { echo "avfd needs Python 3.11 or newer: neither python3.11 nor" \
 	  "python3 is one; install it or name one with make PYTHON=…" >&2; exit 2; }
 	@[ -x $(BIN)/python ] || "$(PYTHON)" -m venv $(VENV) || { rm -rf $(VENV); echo "$(PYTHON)" \
 	  "could not make $(VENV): does it lack ensurepip (Debian: python3-venv)?" >&2; exit 2; }
-	$(BIN)/python -m pip install --quiet -c constraints.txt hatchling editables
+	$(BIN)/python -m pip install --quiet -c constraints.txt hatchling editables setuptools wheel
 	$(BIN)/python -m pip install --no-build-isolation -c constraints.txt -e '.[$(EXTRAS)]' | tail -n 1
 	@touch $@
 

@@ -19,7 +19,10 @@ from typing import Literal
 
 from avfd.home import Home
 
-State = Literal["ok", "missing", "warning"]
+FACE_DETECTOR = "blazeface"
+"""The one model file that the columns of the demo and of most video work need."""
+
+State = Literal["ok", "optional", "missing", "warning"]
 
 LOW_DISK_BYTES = 5 * 2**30
 OUR_PACKAGES = ("avfd", "extract", "classify")
@@ -49,7 +52,8 @@ class Finding:
 
     Attributes:
         name, detail: what it is and what was found.
-        state: "ok", "warning" (works, with a caveat) or "missing".
+        state: "ok", "optional" (not here, and only some columns need it), "warning" (works,
+            with a caveat) or "missing".
         next_step: what to do; empty where nothing needs doing.
     """
 
@@ -76,7 +80,8 @@ class Report:
     @property
     def gaps(self) -> list[Finding]:
         """What is missing or has a caveat."""
-        return [f for section in self.sections for f in section.findings if f.state != "ok"]
+        findings = [f for section in self.sections for f in section.findings]
+        return [f for f in findings if f.state not in ("ok", "optional")]
 
 
 @dataclass(frozen=True)
@@ -86,6 +91,7 @@ class WeightsState:
     Attributes:
         name, file_name, licence: its facts.
         needed_by: the columns that need it.
+        next_step: what brings it where it is missing.
         path: where it was found; None: nowhere.
         problem: why what lies there is not accepted; None where it is.
     """
@@ -94,6 +100,7 @@ class WeightsState:
     file_name: str
     licence: str
     needed_by: tuple[str, ...] = ()
+    next_step: str = ""
     path: Path | None = None
     problem: str | None = None
 
@@ -205,14 +212,12 @@ def _loads(library: str, load: Callable[[str], object] = ctypes.CDLL) -> bool:
 def _weights(file: WeightsState, home: Home) -> Finding:
     needed = f"{file.licence}; for {', '.join(file.needed_by)}"
     if file.problem:
-        return Finding(file.name, "missing", file.problem, f"avfd weights pull {file.name}")
+        return Finding(file.name, "missing", file.problem, file.next_step)
+    if file.path is None and file.name == FACE_DETECTOR:
+        step = f"{file.next_step}, or put {file.file_name} into {home.weights_dir}"
+        return Finding(file.name, "missing", needed, step)
     if file.path is None:
-        return Finding(
-            file.name,
-            "missing",
-            needed,
-            f"avfd weights pull {file.name}, or put {file.file_name} into {home.weights_dir}",
-        )
+        return Finding(file.name, "optional", f"not here; {needed}", file.next_step)
     return Finding(file.name, "ok", f"{file.path} ({needed})")
 
 

@@ -5,10 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
-
 import numpy as np
-from numpy.typing import NDArray
 
 from avfd.cache import ClipColumn, ColumnReader, Reader
 from avfd.errors import FingerprintError
@@ -61,7 +58,7 @@ class CacheSource:
         self._pictures = pictures or PictureOptions()
         check_same_fingerprint(self._columns)
         first = next(iter(self._columns.values()))
-        self.rate_hz, self._shape = first.rate_hz, first.shape
+        self.rate_hz, self.shape, self.dtype = first.rate_hz, first.shape, first.dtype
         self._pixels = is_pixels(first)
         self.dim = self._dim()
         self._units = list(units)
@@ -77,7 +74,7 @@ class CacheSource:
     def _dim(self) -> int:
         if self._pixels:
             return self._pictures.size_px**2 * (1 if self._pictures.gray else 3)
-        return int(np.prod(self._shape, dtype=int))
+        return int(np.prod(self.shape, dtype=int))
 
     def _find_done(self) -> set[str]:
         done: set[str] = set()
@@ -87,12 +84,42 @@ class CacheSource:
         return done
 
     def read(self, sample: int) -> Slots:
-        """One covered sample."""
+        """One covered sample, its vectors made flat."""
+        return self._flat(self.native(sample, 0, int(self.rows[sample])))
+
+    def native(self, sample: int, first: int, stop: int) -> Slots:
+        """Rows [first, stop) of a covered sample, its vectors as the column has them.
+
+        Of clip-level columns the whole of it, whatever the rows.
+        """
         unit = self._units[sample]
         column = self._columns[unit.dataset]
-        return self._joined(unit, {k: column.read(k) for k in unit.keys if k in self._done})
+        if self.rate_hz == 0:
+            return self._mean({k: column.read(k) for k in unit.keys if k in self._done})
+        parts, start = [], 0
+        for key in unit.keys:
+            low, high = max(0, first - start), min(self._rows[key], stop - start)
+            if low < high:
+                done = key in self._done
+                parts.append(self._slots(high - low, column.read(key, low, high) if done else None))
+            start += self._rows[key]
+        return _stacked(parts)
 
-    def iterate(self, samples: Index) -> Iterator[tuple[int, Slots]]:
+    def validity(self, sample: int) -> Mask:
+        """The mask of a covered sample, [rows, rate], without reading its values."""
+        unit = self._units[sample]
+        if self.rate_hz == 0:
+            return np.ones((1, 1), dtype=bool)
+        column = self._columns[unit.dataset]
+        parts = [
+            column.valid(key)
+            if key in self._done
+            else np.zeros((self._rows[key], self.rate_hz), dtype=bool)
+            for key in unit.keys
+        ]
+        return np.concatenate(parts)
+
+    def iterate(self, samples: Index, *, native: bool = False) -> Iterator[tuple[int, Slots]]:
         """Samples in storage order; a unit of several clips waits until all of them were read."""
         wanted = samples.tolist()
         owners: dict[str, list[int]] = defaultdict(list)
@@ -105,7 +132,8 @@ class CacheSource:
             for sample in owners[key]:
                 waiting[sample][key] = _kept(content, lacking[sample] > 1)
                 if len(waiting[sample]) == lacking[sample]:
-                    yield sample, self._joined(self._units[sample], waiting.pop(sample))
+                    joined = self._joined(self._units[sample], waiting.pop(sample))
+                    yield sample, joined if native else self._flat(joined)
 
     def _contents(self, units: Sequence[Unit]) -> Iterator[tuple[str, ClipColumn]]:
         """Every clip of these units that was read, once, in storage order."""
@@ -115,26 +143,33 @@ class CacheSource:
 
     def _joined(self, unit: Unit, parts: Mapping[str, ClipColumn]) -> Slots:
         if self.rate_hz == 0:
-            vectors = [np.asarray(part.values).reshape(1, 1, -1) for part in parts.values()]
-            return Slots(np.concatenate(vectors).mean(axis=0, keepdims=True), np.ones((1, 1), bool))
-        slots = [self._slots(key, parts.get(key)) for key in unit.keys]
-        if len(slots) == 1:
-            return slots[0]
-        return Slots(
-            np.concatenate([s.values for s in slots]), np.concatenate([s.valid for s in slots])
-        )
+            return self._mean(parts)
+        return _stacked([self._slots(self._rows[key], parts.get(key)) for key in unit.keys])
 
-    def _slots(self, key: str, part: ClipColumn | None) -> Slots:
-        rows = self._rows[key]
+    def _mean(self, parts: Mapping[str, ClipColumn]) -> Slots:
+        """A clip-level column's only vector of a unit, [1, 1, *shape]."""
+        vectors = [np.asarray(part.values).reshape(1, 1, *self.shape) for part in parts.values()]
+        return Slots(np.concatenate(vectors).mean(axis=0, keepdims=True), np.ones((1, 1), bool))
+
+    def _slots(self, rows: int, part: ClipColumn | None) -> Slots:
         if part is None:
-            empty = np.zeros((rows, self.rate_hz, self.dim), dtype=np.float32)
+            empty = np.zeros((rows, self.rate_hz, *self.shape), dtype=self.dtype)
             return Slots(empty, np.zeros((rows, self.rate_hz), dtype=bool))
-        return Slots(self._numbers(part.values, rows), part.valid)
+        return Slots(part.values, part.valid)
 
-    def _numbers(self, values: NDArray[Any], rows: int) -> NDArray[np.floating]:
+    def _flat(self, slots: Slots) -> Slots:
+        """The same with flat vectors, pictures made small: [rows, rate, dim] of floats."""
         if self._pixels:
-            return small_pictures(values, self._pictures.size_px, self._pictures.gray)
-        return values.reshape(rows, self.rate_hz, self.dim)
+            small = small_pictures(slots.values, self._pictures.size_px, self._pictures.gray)
+            return Slots(small, slots.valid)
+        return Slots(slots.values.reshape(*slots.valid.shape, self.dim), slots.valid)
+
+
+def _stacked(parts: Sequence[Slots]) -> Slots:
+    """Stretches joined in time."""
+    if len(parts) == 1:
+        return parts[0]
+    return Slots(np.concatenate([s.values for s in parts]), np.concatenate([s.valid for s in parts]))
 
 
 def is_pixels(column: ColumnReader) -> bool:

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,17 +28,18 @@ class Slots:
     """The numbers of one sample.
 
     Attributes:
-        values: [rows, rate, dim]; a clip-level vector is [1, 1, dim].
+        values: [rows, rate, dim] of floats, or as the column has them: [rows, rate, *shape] of
+            its own type; a clip-level vector is [1, 1, …].
         valid: bool [rows, rate]; values are meaningless where it is False.
     """
 
-    values: NDArray[np.floating]
+    values: NDArray[Any]
     valid: Mask
 
     def __post_init__(self) -> None:
-        if self.values.ndim != 3 or self.values.shape[:2] != self.valid.shape:
+        if self.values.ndim < 2 or self.values.shape[:2] != self.valid.shape:
             raise InputError(
-                "values are [rows, rate, dim] with a mask [rows, rate]",
+                "values are [rows, rate, ...] with a mask [rows, rate]",
                 found=f"{self.values.shape} and {self.valid.shape}",
             )
 
@@ -49,7 +50,8 @@ class Source(Protocol):
     Attributes:
         name: the column.
         rate_hz: vectors a second; 0 for one vector a sample.
-        dim: numbers in a vector.
+        dim: numbers in a vector, as `read` gives it: pictures made small, the rest flattened.
+        shape, dtype: of a vector as the column has it, which is what `native` gives.
         rows: seconds of each sample, [samples].
         covered: which samples the backbone could read, [samples].
     """
@@ -57,34 +59,71 @@ class Source(Protocol):
     name: str
     rate_hz: int
     dim: int
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
     rows: Index
     covered: Mask
 
     def read(self, sample: int) -> Slots:
-        """One covered sample."""
+        """One covered sample, its vectors made flat."""
 
-    def iterate(self, samples: Index) -> Iterator[tuple[int, Slots]]:
+    def native(self, sample: int, first: int, stop: int) -> Slots:
+        """Rows [first, stop) of a covered sample, its vectors as the column has them."""
+
+    def validity(self, sample: int) -> Mask:
+        """The mask of a covered sample, [rows, rate], without reading its values."""
+
+    def iterate(self, samples: Index, *, native: bool = False) -> Iterator[tuple[int, Slots]]:
         """Covered samples in whatever order is fastest, each once."""
 
 
 class MemorySource:
-    """Sequences that are already in memory; None where a sample has none."""
+    """Sequences that are already in memory; None where a sample has none.
 
-    def __init__(self, name: str, slots: Sequence[Slots | None], rate_hz: int, dim: int) -> None:
+    Args:
+        name: the column.
+        slots: values [rows, rate, dim] or, with `shape`, [rows, rate, *shape].
+        rate_hz: vectors a second.
+        dim: numbers in a vector.
+        shape: of a vector; None: (dim,).
+    """
+
+    def __init__(
+        self,
+        name: str,
+        slots: Sequence[Slots | None],
+        rate_hz: int,
+        dim: int,
+        shape: tuple[int, ...] | None = None,
+    ) -> None:
         self.name, self.rate_hz, self.dim = name, rate_hz, dim
+        self.shape = shape or (dim,)
         self._slots = list(slots)
+        found = {np.dtype(s.values.dtype) for s in slots if s is not None}
+        self.dtype = np.result_type(*found) if found else np.dtype(np.float32)
         self.rows = np.array([0 if s is None else len(s.values) for s in slots], dtype=np.intp)
         self.covered = np.array([s is not None for s in slots], dtype=bool)
 
     def read(self, sample: int) -> Slots:
+        slots = self._of(sample)
+        return Slots(slots.values.reshape(*slots.valid.shape, self.dim), slots.valid)
+
+    def native(self, sample: int, first: int, stop: int) -> Slots:
+        slots = self._of(sample)
+        return Slots(slots.values[first:stop], slots.valid[first:stop])
+
+    def validity(self, sample: int) -> Mask:
+        return self._of(sample).valid
+
+    def iterate(self, samples: Index, *, native: bool = False) -> Iterator[tuple[int, Slots]]:
+        for sample in samples.tolist():
+            yield sample, self._of(sample) if native else self.read(sample)
+
+    def _of(self, sample: int) -> Slots:
         slots = self._slots[sample]
         if slots is None:
             raise IndexError(f"sample {sample} of {self.name} is not covered")
         return slots
-
-    def iterate(self, samples: Index) -> Iterator[tuple[int, Slots]]:
-        for sample in samples.tolist():
-            yield sample, self.read(sample)
 
 
 class Pieces:
@@ -149,6 +188,11 @@ class Sequences:
         return self.source.dim
 
     @property
+    def shape(self) -> tuple[int, ...]:
+        """Of a vector as the column has it: (1024,), (10, 87), (224, 224, 3), …."""
+        return self.source.shape
+
+    @property
     def spans(self) -> Index:
         """Sample, first row and row after the last of each, [samples, 3]."""
         return self.pieces.spans[self.where]
@@ -173,6 +217,10 @@ class Sequences:
         sample, first, stop = self.spans[index].tolist()
         slots = self.source.read(sample)
         return Slots(slots.values[first:stop], slots.valid[first:stop])
+
+    def native(self, index: int) -> Slots:
+        """One covered sample as the column has it: [rows, rate, *shape], its own number type."""
+        return self.source.native(*self.spans[index].tolist())
 
     def cut(self, spans: Index) -> Sequences:
         """Other stretches of the same source; `spans` as in `Pieces`."""
@@ -226,6 +274,8 @@ class Samples:
         groups: group of each; a group never stands on two sides.
         y: class number of each, -1 where unlabelled, [samples].
         features: modality → sequences.
+        part_labels: "audio", "video" → class number of that track alone, -1 where unknown,
+            [samples]; empty where nobody asks (of emotions, say).
     """
 
     keys: tuple[str, ...]
@@ -233,10 +283,12 @@ class Samples:
     groups: tuple[str, ...]
     y: Index
     features: Features
+    part_labels: Mapping[str, Index] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         lengths = [len(self.keys), len(self.datasets), len(self.groups), len(self.y)]
         lengths += [len(s) for s in self.features.values()]
+        lengths += [len(labels) for labels in self.part_labels.values()]
         if len(set(lengths)) > 1:
             raise InputError("samples of unequal lengths", found=lengths)
 
@@ -255,6 +307,7 @@ class Samples:
             pick(self.groups),
             self.y[index],
             {name: s[index] for name, s in self.features.items()},
+            {part: labels[index] for part, labels in self.part_labels.items()},
         )
 
     def only(self, modalities: Sequence[str]) -> Samples:

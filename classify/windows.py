@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -95,7 +95,7 @@ def cut(samples: Samples, windows: Windows) -> Cut:
         m: s.cut(np.column_stack([o[owner, 0], o[owner, 1:2] + table[:, 1:]]))
         for (m, s), o in zip(samples.features.items(), origins, strict=True)
     }
-    whole = Samples(repeated.keys, repeated.datasets, repeated.groups, repeated.y, features)
+    whole = replace(repeated, features=features)
     return Cut(whole, owner, table[:, 1:], rows)
 
 

@@ -56,13 +56,26 @@ class Setup:
 
     Attributes:
         roots: where the media are.
-        backbones: names of those that tasks will ask for, and of those whose columns they read.
+        backbones: those that tasks will ask for, with their options, and those whose columns
+            they read.
         face_model: the face detector's file; None where no task needs faces found.
+        weights: weights name → file, for the networks among the backbones.
+        device: where networks run.
     """
 
     roots: Roots
     backbones: tuple[str, ...]
     face_model: Path | None = None
+    weights: Mapping[str, Path] = field(default_factory=dict)
+    device: str = "cpu"
+
+    def loaded(self) -> dict[str, Backbone]:
+        """The backbones by what they are asked for by, ready for use."""
+        backbones = {text: build(text) for text in self.backbones}
+        for backbone in backbones.values():
+            own = {n: self.weights[n] for n in backbone.spec.weights if n in self.weights}
+            backbone.load(own, self.device)
+        return backbones
 
     def detector(self) -> Detector | None:
         """The face detector, loaded."""
@@ -74,7 +87,7 @@ class Setup:
 def build_clip_work(setup: Setup) -> Callable[[Task], ClipReport]:
     """The work of one worker; backbones (and their models) stay from clip to clip."""
     load_all()
-    backbones = {name: build(name) for name in setup.backbones}
+    backbones = setup.loaded()
     detector = setup.detector()
 
     def work(task: Task) -> ClipReport:

@@ -148,18 +148,28 @@ class ColumnReader:
         entries = self._reader.entries(keys)
         return [str(reason) for reason in self._reason[entries]]
 
-    def read(self, key: str) -> ClipColumn:
-        """One clip's values; an error where the clip is not done."""
+    def read(self, key: str, first: int = 0, stop: int | None = None) -> ClipColumn:
+        """One clip's values, or its rows [first, stop); an error where the clip is not done."""
+        entry, low, high = self._place(key, first, stop)
+        with store_errors(self._reader.url):
+            if self._valid is None:
+                return ClipColumn(self._embedding.read(entry, entry + 1)[0], np.array(True))
+            return ClipColumn(*fetch_together([self._embedding, self._valid], low, high))
+
+    def valid(self, key: str) -> NDArray[np.bool_]:
+        """One clip's mask, as in `read`, without reading its values."""
+        _, low, high = self._place(key, 0, None)
+        with store_errors(self._reader.url):
+            return np.array(True) if self._valid is None else self._valid.read(low, high)
+
+    def _place(self, key: str, first: int, stop: int | None) -> tuple[int, int, int]:
+        """Entry of a clip, and where its rows [first, stop) begin and end in the arrays."""
         entry = self._reader.entry(key)
         if self._status[entry] != DONE:
             raise self._not_done(key, entry)
         clips = self._reader.clips
-        with store_errors(self._reader.url):
-            if self._valid is None:
-                return ClipColumn(self._embedding.read(entry, entry + 1)[0], np.array(True))
-            start = int(clips.start[entry])
-            stop = start + int(clips.rows[entry])
-            return ClipColumn(*fetch_together([self._embedding, self._valid], start, stop))
+        start, rows = int(clips.start[entry]), int(clips.rows[entry])
+        return entry, start + min(first, rows), start + min(rows if stop is None else stop, rows)
 
     def iterate(self, keys: Sequence[str]) -> Iterator[tuple[str, ClipColumn]]:
         """The clips in storage order, each chunk read once, in bounded memory.

@@ -104,10 +104,14 @@ def _tell_index(report: IndexReport) -> None:
 def extract(
     backbone: Annotated[
         list[str],
-        typer.Option("--backbone", metavar="B", help="A column to fill; repeat it for several."),
+        typer.Option(
+            "--backbone",
+            metavar="B[:KEY=VALUE,…]",
+            help="A column to fill, with options; repeat it for several.",
+        ),
     ],
     dataset: DatasetOption = None,
-    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
     workers: Annotated[int | None, typer.Option(help="Processes (default: cores).")] = None,
     limit: Annotated[int | None, typer.Option(help="Take at most so many clips now.")] = None,
     retry_failed: Annotated[
@@ -115,6 +119,12 @@ def extract(
     ] = False,
     as_name: Annotated[
         str | None, typer.Option("--as", metavar="NAME", help="Column name, if B's is taken.")
+    ] = None,
+    weights: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--weights", metavar="[NAME=]PATH", help="A model file, or the run that trained it."
+        ),
     ] = None,
     strict: Annotated[
         bool, typer.Option("--strict", help="Exit with 3 if a clip stands as failed.")
@@ -137,6 +147,7 @@ def extract(
             limit=limit,
             retry_failed=retry_failed,
             as_name=as_name,
+            weights=weights or (),
             progress=update,
         )
     emit_json(report) if json else _tell_extract(report)

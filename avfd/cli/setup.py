@@ -30,7 +30,7 @@ def weights_ls(home: HomeOption = None, json: JsonOption = False) -> None:
     table(columns, [_weights_cells(row) for row in rows])
     for row in rows:
         if row["found"] is None:
-            say(f"{row['name']} is missing: run `{row['next']}`")
+            say(f"{row['name']} is missing: {row['next']}")
 
 
 def _weights_cells(row: dict[str, Any]) -> list[object]:
@@ -53,8 +53,13 @@ def _weights_row(name: str, home: Home) -> dict[str, Any]:
     try:
         found = files.find(name, home)
     except MissingError:
-        return {**row, "found": None, "next": f"avfd weights pull {name}"}
-    return {**row, "found": str(found.path), "found_sha256": found.sha256}
+        return {**row, "found": None, "next": facts.next_step}
+    return {
+        **row,
+        "found": str(found.path),
+        "found_sha256": found.sha256,
+        "origin": found.origin,
+    }
 
 
 @weights.command("pull")
@@ -68,6 +73,27 @@ def weights_pull(
 
     found = pull(name, Home.at(home).writable())
     emit_json(found) if json else say(f"{name}: {found.path} (sha256 {found.sha256})")
+
+
+@weights.command("add")
+def weights_add(
+    file: Annotated[str, typer.Argument(help="The file as it was published.", metavar="FILE")],
+    name: Annotated[str, typer.Option("--as", metavar="NAME", help="See `avfd weights ls`.")],
+    home: HomeOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Take a checkpoint in: check every tensor, convert it to safetensors, run nothing in it."""
+    from pathlib import Path
+
+    from extract.weights import add
+
+    found = add(Path(file), name, Home.at(home).writable())
+    if json:
+        emit_json(
+            {"name": name, "path": found.path, "sha256": found.sha256, "origin": found.origin}
+        )
+        return
+    say(f"{name}: {found.path} (sha256 {found.sha256}, {found.origin})")
 
 
 def doctor(home: HomeOption = None, json: JsonOption = False) -> None:
@@ -91,7 +117,7 @@ def _weights_state(name: str, home: Home) -> WeightsState:
     from extract import weights as files
 
     facts = files.facts(name)
-    known = (name, facts.file_name, facts.licence, facts.needed_by)
+    known = (name, facts.file_name, facts.licence, facts.needed_by, facts.next_step)
     try:
         return WeightsState(*known, path=files.find(name, home).path)
     except MissingError:

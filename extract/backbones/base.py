@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from abc import ABC
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from avfd import asks
 from avfd.errors import InputError, MissingError
 from avfd.specs import BackboneSpec
 
@@ -99,6 +102,14 @@ class Backbone(ABC):
 
     spec: BackboneSpec
 
+    def load(self, files: Mapping[str, Path], device: str = "cpu") -> None:  # noqa: B027
+        """Make ready in a worker; backbones without model files have nothing to do.
+
+        Args:
+            files: weights name → file, one for each of `spec.weights`.
+            device: "cpu", "cuda" or "cuda:1".
+        """
+
     def check_audio(self, block: AudioBlock) -> None:
         """Refuses a block that is not at the spec's sample rate."""
         wanted = self.spec.audio
@@ -159,17 +170,33 @@ def is_face_pass(spec: BackboneSpec) -> bool:
     return spec.modality == "video" and spec.faces is None and spec.reads is None
 
 
-_REGISTRY: dict[str, Callable[[], Backbone]] = {}
+@dataclass(frozen=True)
+class _Entry:
+    """What makes a backbone: called with its options where it has any, else without."""
+
+    make: Callable[..., Backbone]
+    defaults: Any = None
 
 
-def register(name: str) -> Callable[[Callable[[], Backbone]], Callable[[], Backbone]]:
-    """Class decorator that files a backbone under its name; a duplicate is a bug."""
+_REGISTRY: dict[str, _Entry] = {}
 
-    def add(build: Callable[[], Backbone]) -> Callable[[], Backbone]:
+Made = TypeVar("Made", bound=Callable[..., Backbone])
+
+
+def register(name: str, defaults: object | None = None) -> Callable[[Made], Made]:
+    """Decorator that files a backbone under its name; a duplicate is a bug.
+
+    Args:
+        name: what it is asked for by.
+        defaults: its options, an instance of a frozen dataclass that is given to what is
+            decorated, changed as the user asked (`avfd.asks`); None: it has no options.
+    """
+
+    def add(make: Made) -> Made:
         if name in _REGISTRY:
             raise KeyError(f"backbone {name!r} is registered twice")
-        _REGISTRY[name] = build
-        return build
+        _REGISTRY[name] = _Entry(make, defaults)
+        return make
 
     return add
 
@@ -179,8 +206,17 @@ def names() -> list[str]:
     return sorted(_REGISTRY)
 
 
-def build(name: str) -> Backbone:
-    """The backbone of that name; an unknown name lists the known ones."""
-    if name not in _REGISTRY:
-        raise MissingError("no such backbone", where=name, accepted=", ".join(names()))
-    return _REGISTRY[name]()
+def defaults_of(name: str) -> object | None:
+    """The options of a backbone as they stand if nothing is asked; None where it has none."""
+    defaults: object | None = _REGISTRY[name].defaults
+    return defaults
+
+
+def build(text: str) -> Backbone:
+    """The backbone that `NAME:key=value,…` asks for; an unknown name lists the known ones."""
+    ask = asks.parse(text)
+    if ask.name not in _REGISTRY:
+        raise MissingError("no such backbone", where=ask.name, accepted=", ".join(names()))
+    entry = _REGISTRY[ask.name]
+    options = asks.bind(ask, entry.defaults)
+    return entry.make() if options is None else entry.make(options)

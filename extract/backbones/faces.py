@@ -34,17 +34,20 @@ def faces_spec(wanted: FaceInput) -> BackboneSpec:
     )
 
 
-@register("faces")
+DEFAULT = FaceInput(RATE_HZ, SIZE_PX)
+
+
+@register("faces", DEFAULT)
 class Faces(Backbone):
     """The crops as they are, uint8 RGB, black and invalid where no face is followed.
 
     Args:
-        wanted: rate, size, margin, alignment and interpolation; the registered column has 224 px
-            at 10 a second, 30 % margin, bilinear.
+        wanted: rate, size, margin, alignment and interpolation; by default 224 px at 10 a second,
+            30 % margin, bilinear. `faces:rate_hz=30` asks for thirty a second.
     """
 
-    def __init__(self, wanted: FaceInput | None = None) -> None:
-        self.spec = faces_spec(wanted or FaceInput(RATE_HZ, SIZE_PX))
+    def __init__(self, wanted: FaceInput = DEFAULT) -> None:
+        self.spec = faces_spec(wanted)
 
     def faces(self, block: FaceBlock) -> Slots:
         self.check_faces(block)

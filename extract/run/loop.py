@@ -12,11 +12,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 
+from avfd import asks
 from avfd.errors import InputError, Stopped
 from avfd.home import Home
 from extract.pipeline import ClipReport, build_clip_work
 from extract.pool import Pool
 from extract.run.batch import Batch
+from extract.run.devices import check_device
 from extract.run.plan import Limits, Plan, make_plan, worker_count, worker_memory_bytes
 from extract.run.report import ExtractReport, Tally, make_report
 from extract.run.signals import Signals
@@ -25,7 +27,6 @@ from extract.task import Task
 log = logging.getLogger(__name__)
 
 Progress = Callable[[int, int, str], None]
-DEVICES = ("auto", "cpu", "cuda")
 DEFAULT_LIMITS = Limits()
 
 
@@ -43,6 +44,7 @@ def extract_columns(
     limit: int | None = None,
     retry_failed: bool = False,
     as_name: str | None = None,
+    weights: Sequence[str] = (),
     progress: Progress = _silent,
     limits: Limits = DEFAULT_LIMITS,
 ) -> ExtractReport:
@@ -51,12 +53,16 @@ def extract_columns(
     Args:
         home: where the clip table, the cache and the weights are.
         dataset: name of the data set; None: the only one there is.
-        backbones: names of the backbones; all share one decode and one face pass a clip.
-        device: "auto", "cpu" or "cuda"; signal processing runs on the CPU whatever it says.
+        backbones: names of the backbones, with options as in `avfd.asks`; all share one decode
+            and one face pass a clip.
+        device: "auto", "cpu", "cuda" or "cuda:1"; signal processing runs on the CPU whatever it
+            says, networks on the GPU where "auto" finds one.
         workers: processes; default: the cores.
         limit: take no more than that many clips this time.
         retry_failed: take clips that failed before, too.
         as_name: name of the column, for one backbone whose own name is taken by other settings.
+        weights: model files in place of those that are found: "NAME=PATH", or the path alone
+            where one network is asked for; the name of a run that trained it counts as a path.
         progress: called with clips done, clips to do and a few words.
         limits: time and memory that a clip may take, size of a commit.
 
@@ -69,10 +75,17 @@ def extract_columns(
     """
     start = time.monotonic()
     columns = _columns(backbones, as_name)
-    _check_options(device, workers, limit)
+    _check_counts(workers, limit)
+    check_device(device)
     with Signals() as signals:
         plan = make_plan(
-            home, home.one_dataset(dataset), columns, limit=limit, retry_failed=retry_failed
+            home,
+            home.one_dataset(dataset),
+            columns,
+            limit=limit,
+            retry_failed=retry_failed,
+            weights=weights,
+            device=device,
         )
         batch, tally = Batch(plan.cache, limits), Tally()
         with _pool(plan, worker_count(workers, len(plan.todo)), limits) as pool:
@@ -108,27 +121,34 @@ def column_by_column(task: Task) -> list[Task]:
 
 
 def _columns(backbones: Sequence[str], as_name: str | None) -> dict[str, str]:
-    """Column → backbone."""
-    names = list(dict.fromkeys(backbones))
-    if not names:
+    """Column → backbone with its options."""
+    asked = list(dict.fromkeys(backbones))
+    if not asked:
         raise InputError("no backbone is named", where="--backbone", next_step="name at least one")
-    if as_name is None:
-        return {name: name for name in names}
-    if len(names) > 1:
+    if as_name is not None and len(asked) > 1:
         raise InputError(
             "one name cannot serve several columns",
             where="--as",
-            found=", ".join(names),
+            found=", ".join(asked),
             accepted="one --backbone",
         )
-    return {as_name: names[0]}
+    if as_name is not None:
+        return {as_name: asked[0]}
+    columns: dict[str, str] = {}
+    for text in asked:
+        name = asks.parse(text).name
+        if name in columns:
+            raise InputError(
+                "one backbone is asked for twice, with different options",
+                where="--backbone",
+                found=f"{columns[name]}, {text}",
+                next_step="run them one after the other, the second with --as NAME",
+            )
+        columns[name] = text
+    return columns
 
 
-def _check_options(device: str, workers: int | None, limit: int | None) -> None:
-    if device not in DEVICES:
-        raise InputError(
-            "no such device", where="--device", found=device, accepted=" | ".join(DEVICES)
-        )
+def _check_counts(workers: int | None, limit: int | None) -> None:
     for option, value in (("--workers", workers), ("--limit", limit)):
         if value is not None and value < 1:
             raise InputError("too few", where=option, found=value, accepted="1 or more")

@@ -6,7 +6,7 @@ import logging
 import math
 import os
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -21,6 +21,7 @@ from avfd.specs import FAILED, PENDING, BackboneSpec
 from extract.backbones import build, load_all
 from extract.pipeline import Setup
 from extract.pool import core_count
+from extract.run.devices import device_for
 from extract.run.stored import Stored, needs_detector, needs_media
 from extract.scans import Roots
 from extract.task import FACE_MODEL, FACE_TRACK, Task
@@ -32,7 +33,20 @@ GIB = 1 << 30
 Todo = tuple[Clip, tuple[str, ...]]
 """A clip, and the columns that it lacks."""
 
-LIBRARIES = ("avfd", "av", "librosa", "mediapipe", "numpy", "opensmile", "soxr", "torch")
+LIBRARIES = (
+    "avfd",
+    "av",
+    "funasr",
+    "mediapipe",
+    "numpy",
+    "opensmile",
+    "soxr",
+    "speechbrain",
+    "torch",
+    "torchaudio",
+    "torchvision",
+    "transformers",
+)
 
 
 def worker_memory_bytes(workers: int) -> int:
@@ -124,12 +138,14 @@ def make_plan(
     *,
     limit: int | None = None,
     retry_failed: bool = False,
+    weights: Sequence[str] = (),
+    device: str = "auto",
 ) -> Plan:
     """Look at the clip table and the cache; makes the columns that are not there yet.
 
     Args:
-        columns: column → backbone.
-        limit, retry_failed: as in `extract_columns`.
+        columns: column → backbone, with its options.
+        limit, retry_failed, weights, device: as in `extract_columns`.
     """
     facts = home.read_facts(dataset)
     cache = Cache.open(home.cache_url(dataset), dataset=dataset, lock_path=home.lock_path(dataset))
@@ -137,26 +153,67 @@ def make_plan(
     specs = {column: build(backbone).spec for column, backbone in columns.items()}
     read = {spec.reads: build(spec.reads).spec for spec in specs.values() if spec.reads}
     _check_read(specs, read)
-    weights = {n: find(n, home) for spec in (*specs.values(), *read.values()) for n in spec.weights}
+    files = weights_files(home, (*specs.values(), *read.values()), weights)
     for column, spec in read.items():
-        _check_current(cache.snapshot(), column, fingerprint(spec, weights))
+        _check_current(cache.snapshot(), column, fingerprint(spec, files))
     for column, spec in specs.items():
-        cache.ensure_column(column, spec, fingerprint(spec, weights), {"versions": versions()})
+        cache.ensure_column(column, spec, fingerprint(spec, files), attributes(spec, files))
     reader = cache.snapshot()
     clips = _in_entry_order(read_table(home.clip_table(dataset)), reader, dataset)
     todo = _todo(clips, reader, columns, retry_failed)[:limit]
     base = {c for c in read if c in reader.columns}
-    stored = Stored(reader, base | {FACE_TRACK} if _track_is_current(reader, weights) else base)
+    stored = Stored(reader, base | {FACE_TRACK} if _track_is_current(reader, files) else base)
     specs = {**read, **specs}
-    model = weights[FACE_MODEL].path if needs_detector(todo, specs, stored) else None
+    model = files[FACE_MODEL].path if needs_detector(todo, specs, stored) else None
     backbones = tuple(dict.fromkeys((*columns.values(), *read)))
     roots = Roots(Path(facts.root), Path(facts.audio_root) if facts.audio_root else None)
     if needs_media(todo, specs, stored):
         _check_there(facts)
-    setup = Setup(roots, backbones, model)
+    networks = {name: file.path for name, file in files.items() if name != FACE_MODEL}
+    # Where no network is asked for, "auto" need not import PyTorch to look for a GPU.
+    place = device_for(device) if networks or device != "auto" else "cpu"
+    setup = Setup(roots, backbones, model, networks, place)
     plan = Plan(dataset, cache, reader, clips, columns, specs, setup, stored, todo)
     _check_space(plan, home.cache_url(dataset))
     return plan
+
+
+def weights_files(
+    home: Home, specs: Iterable[BackboneSpec], given: Sequence[str]
+) -> dict[str, WeightsFile]:
+    """Weights name → file, for all that these backbones need.
+
+    Args:
+        given: "NAME=PATH", or the path alone where one network is asked for; a run's name counts
+            as a path.
+    """
+    needed = dict.fromkeys(name for spec in specs for name in spec.weights)
+    networks = [name for name in needed if name != FACE_MODEL]
+    paths: dict[str, str] = {}
+    for text in given:
+        name, equals, path = text.partition("=")
+        if not equals and len(networks) == 1:
+            name, path = networks[0], text
+        if name not in needed or not path:
+            raise InputError(
+                "whose weights are these?",
+                where="--weights",
+                found=text,
+                accepted=" or ".join(f"{n}=PATH" for n in networks) or "no network is asked for",
+            )
+        paths[name] = path
+    return {name: find(name, home, paths.get(name)) for name in needed}
+
+
+def attributes(spec: BackboneSpec, files: Mapping[str, WeightsFile]) -> dict[str, object]:
+    """What stands beside a column without being hashed: versions, origin of the weights."""
+    own = {name: files[name] for name in spec.weights}
+    trained = sorted({key for file in own.values() for key in file.card.get("training_keys", ())})
+    return {
+        "versions": versions(),
+        "weights": {n: {"sha256": f.sha256, "origin": f.origin} for n, f in own.items()},
+        "training_keys": trained,
+    }
 
 
 def _check_read(specs: Mapping[str, BackboneSpec], read: Mapping[str, BackboneSpec]) -> None:

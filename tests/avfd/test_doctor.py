@@ -25,20 +25,27 @@ def home(tmp_path: Path) -> Home:
 
 
 def test_every_gap_has_a_next_step(home: Home) -> None:
-    absent = WeightsState("net", "net.bin", "MIT", ("column",))
-    report = diagnose(home, [absent])
+    report = diagnose(home, [WeightsState("blazeface", "b.bin", "MIT", ("column",), "pull it")])
     assert all(f.next_step for f in report.gaps if f.state == "missing")
-    assert finding(report, "net") in report.gaps
+    assert finding(report, "blazeface") in report.gaps
+
+
+def test_a_network_that_is_not_here_is_listed_but_no_gap(home: Home) -> None:
+    report = diagnose(home, [WeightsState("net", "net.bin", "MIT", ("column",), "pull it")])
+    assert finding(report, "net").state == "optional"
+    assert finding(report, "net").next_step == "pull it"
+    assert finding(report, "net") not in report.gaps
 
 
 def test_a_missing_model_file_says_where_it_goes(home: Home) -> None:
-    found = finding(diagnose(home, [WeightsState("net", "net.bin", "MIT")]), "net")
-    assert "avfd weights pull net" in found.next_step
+    state = WeightsState("blazeface", "b.bin", "MIT", next_step="pull it")
+    found = finding(diagnose(home, [state]), "blazeface")
+    assert "pull it" in found.next_step
     assert str(home.weights_dir) in found.next_step
 
 
 def test_a_found_model_file_is_no_gap(home: Home, tmp_path: Path) -> None:
-    here = WeightsState("net", "net.bin", "MIT", ("column",), tmp_path / "net.bin")
+    here = WeightsState("net", "net.bin", "MIT", ("column",), path=tmp_path / "net.bin")
     report = diagnose(home, [here])
     assert finding(report, "net").state == "ok"
     assert str(tmp_path / "net.bin") in finding(report, "net").detail

@@ -19,8 +19,12 @@ from extract.backbones import base, load_all
 from extract.backbones.base import AudioBlock, FaceBlock, is_face_pass
 
 load_all()
+NETWORKS = {n for n in base.names() if set(base.build(n).spec.weights) - {"blazeface"}}
+"""They need weights, and have a contract of their own."""
 SHIPPED = sorted(
-    name for name, maker in base._REGISTRY.items() if maker.__module__.startswith("extract.")
+    name
+    for name, entry in base._REGISTRY.items()
+    if entry.make.__module__.startswith("extract.") and name not in NETWORKS
 )
 SPECS = {name: base.build(name).spec for name in SHIPPED}
 AUDIO = [name for name in SHIPPED if SPECS[name].audio]

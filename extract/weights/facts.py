@@ -1,0 +1,141 @@
+"""Facts of model files as data, one file a family in `known/`; importing this imports no torch."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, Protocol, cast
+
+from avfd.errors import MissingError
+from extract.weights import known
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+Origin = Literal["published", "unverified", "other", "trained here"]
+"""What is known of a file: its digest is a published one; no digest was ever published; a digest
+was, and this is another file; a run of `avfd fit` wrote it."""
+
+
+@dataclass(frozen=True)
+class WheelMember:
+    """A file inside a wheel of the Python package index.
+
+    Attributes:
+        requirement: name and version of the package.
+        member: path inside the wheel.
+        tags: the wheel's Python version, implementation, ABI and platform. The file is the same
+            in all of them, so one is named and the machine's own do not matter.
+    """
+
+    requirement: str
+    member: str
+    tags: tuple[str, str, str, str]
+
+
+class Checkpoint(Protocol):
+    """How a published checkpoint becomes the tensors that our network loads, strictly."""
+
+    def expected(self) -> Mapping[str, tuple[int, ...]]:
+        """Name → shape of every tensor that the network has."""
+
+    def clean(self, raw: Mapping[str, Any]) -> dict[str, Tensor]:
+        """The network's tensors out of a file's content, wrappers and prefixes taken off.
+
+        Only what is known not to belong to the network (decoders, optimiser state) is dropped;
+        whatever else is left over stays, so that it is reported.
+        """
+
+
+@dataclass(frozen=True)
+class Weights:
+    """Facts of a model file.
+
+    Attributes:
+        name: how backbones and the command line call it.
+        file_name: what it is called in a weights folder.
+        sha256: digests of the published files that are accepted; none where none is known.
+        size_bytes: about how large it is.
+        licence, source: of the file; who made it and where it is to be had.
+        needed_by: the columns that need it.
+        urls: where it can be downloaded; none where only a person can fetch it.
+        wheel: a wheel that carries it, None where none does.
+        checkpoint: "module:NAME" of the `Checkpoint` that reads it; None: used as it is.
+        trained_here: a run of `avfd fit` makes it; nobody publishes it.
+    """
+
+    name: str
+    file_name: str
+    sha256: tuple[str, ...]
+    size_bytes: int
+    licence: str
+    source: str
+    needed_by: tuple[str, ...]
+    urls: tuple[str, ...] = ()
+    wheel: WheelMember | None = None
+    checkpoint: str | None = None
+    trained_here: bool = False
+
+    def reader(self) -> Checkpoint:
+        """The `Checkpoint`, imported."""
+        module, _, name = (self.checkpoint or "").partition(":")
+        return cast("Checkpoint", getattr(importlib.import_module(module), name))
+
+    def origin_of(self, sha256: str) -> Origin:
+        """What a file of that digest is."""
+        if not self.sha256:
+            return "unverified"
+        return "published" if sha256 in self.sha256 else "other"
+
+    @property
+    def next_step(self) -> str:
+        """What brings the file."""
+        if self.trained_here:
+            return (
+                f"train it with `avfd fit --target emotion --model {self.needed_by[0]}` and "
+                "name the run with --weights"
+            )
+        if self.urls or self.wheel:
+            return (
+                f"run `avfd weights pull {self.name}`, or `avfd weights add FILE --as {self.name}`"
+            )
+        return f"fetch it ({self.source}) and run `avfd weights add FILE --as {self.name}`"
+
+
+@dataclass(frozen=True)
+class WeightsFile:
+    """A model file found on disk, with the sha256 of its bytes.
+
+    Attributes:
+        card: what is known of it beside: of a trained one its data, training keys and score.
+    """
+
+    path: Path
+    sha256: str
+    origin: Origin = "published"
+    card: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)
+
+
+def _known() -> Iterator[Weights]:
+    for found in pkgutil.iter_modules(known.__path__, prefix=f"{known.__name__}."):
+        yield from importlib.import_module(found.name).WEIGHTS
+
+
+TABLE: dict[str, Weights] = {weights.name: weights for weights in _known()}
+
+
+def register(*made: Weights) -> None:
+    """Add the model files of a backbone from outside; a name that is taken is a bug."""
+    for weights in made:
+        if TABLE.setdefault(weights.name, weights) is not weights:
+            raise KeyError(f"weights {weights.name!r} are registered twice")
+
+
+def facts(name: str) -> Weights:
+    """The facts of a model file; an unknown name lists the known ones."""
+    if name not in TABLE:
+        raise MissingError("no such weights", where=name, accepted=", ".join(sorted(TABLE)))
+    return TABLE[name]

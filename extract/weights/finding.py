@@ -1,0 +1,109 @@
+"""Where a model file lies, under which digest, and what is known of it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from avfd.errors import InputError, MissingError
+from avfd.home import Home
+from extract.weights.facts import Origin, Weights, WeightsFile, facts
+
+_PIECE_BYTES = 1 << 22
+
+
+def find(name: str, home: Home, path: Path | str | None = None) -> WeightsFile:
+    """The model file and its sha256.
+
+    Args:
+        name: in `TABLE`.
+        home: whose weights folder is searched last, and whose runs can be named.
+        path: a file, a folder that holds it, or the name of a run that trained it; looked at
+            alone, where given.
+
+    Raises:
+        MissingError: it lies in none of the places; they are named.
+        InputError: a file of that name is there but is no accepted edition.
+    """
+    weights = facts(name)
+    places = _given(weights, home, path) if path else _places(weights, home)
+    for place in places:
+        if place.is_file():
+            return described(place, weights)
+    raise MissingError(
+        "the model file was not found",
+        where=name,
+        found=f"looked at {', '.join(map(str, places))}",
+        next_step=weights.next_step,
+    )
+
+
+def described(path: Path, weights: Weights) -> WeightsFile:
+    """The file with its digest and origin.
+
+    Raises:
+        InputError: the file is used as it is, and its digest is not an accepted one.
+    """
+    if weights.checkpoint is None:
+        digest = file_sha256(path)
+        if digest not in weights.sha256:
+            raise InputError(
+                "the model file is not one that is known",
+                where=path,
+                found=f"sha256 {digest}",
+                accepted=" or ".join(weights.sha256),
+                next_step=f"remove it and run `avfd weights pull {weights.name}`",
+            )
+        return WeightsFile(path, digest)
+    card = read_card(path)
+    known = card.get("file", {})
+    stat = path.stat()
+    same = (known.get("bytes"), known.get("mtime_ns")) == (stat.st_size, stat.st_mtime_ns)
+    digest = known["sha256"] if same else file_sha256(path)
+    origin: Origin = (
+        card.get("origin", "unverified") if known.get("sha256") == digest else "unverified"
+    )
+    return WeightsFile(path, digest, origin, card)
+
+
+def card_path(path: Path) -> Path:
+    """The card beside a converted or trained model file."""
+    return path.with_suffix(".json")
+
+
+def read_card(path: Path) -> dict[str, Any]:
+    """What stands on the card beside a model file; {} where there is none."""
+    card = card_path(path)
+    if not card.is_file():
+        return {}
+    found: dict[str, Any] = json.loads(card.read_text())
+    return found
+
+
+def file_sha256(path: Path) -> str:
+    """sha256 of a file's bytes, read in pieces."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while piece := file.read(_PIECE_BYTES):
+            digest.update(piece)
+    return digest.hexdigest()
+
+
+def _places(weights: Weights, home: Home) -> list[Path]:
+    folder = os.environ.get("AVFD_WEIGHTS")
+    folders = [Path(folder)] if folder else []
+    return [_in_folder(place, weights) for place in (*folders, home.weights_dir)]
+
+
+def _given(weights: Weights, home: Home, path: Path | str) -> list[Path]:
+    """The file or folder that was named, and the run of that name."""
+    run = home.runs_dir / Path(path).name / "weights" / weights.file_name
+    return [_in_folder(Path(path), weights), _in_folder(Path(path) / "weights", weights), run]
+
+
+def _in_folder(path: Path, weights: Weights) -> Path:
+    """The file itself where a file is named, else the weights' file in that folder."""
+    return path if path.suffix == Path(weights.file_name).suffix else path / weights.file_name

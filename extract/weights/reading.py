@@ -1,0 +1,126 @@
+"""Checkpoint files → what they hold, without running anything that they hold.
+
+safetensors files are plain. PyTorch's are pickles: they are read with `weights_only=True`, which
+builds tensors, numbers, strings and containers and refuses every other global. The settings
+objects that fairseq and Hydra put beside the weights are let in by name, but what is built for
+them is `Inert`, a bag of attributes: their own code is neither imported nor run.
+"""
+
+from __future__ import annotations
+
+import pickle
+from pathlib import Path
+from typing import Any
+
+from avfd.errors import InputError
+
+_OMEGACONF = {
+    "omegaconf.base": ("ContainerMetadata", "Metadata"),
+    "omegaconf.dictconfig": ("DictConfig",),
+    "omegaconf.listconfig": ("ListConfig",),
+    "omegaconf.nodes": (
+        "AnyNode",
+        "BooleanNode",
+        "BytesNode",
+        "EnumNode",
+        "FloatNode",
+        "IntegerNode",
+        "PathNode",
+        "StringNode",
+    ),
+}
+ALLOWED = (
+    "argparse.Namespace",
+    "typing.Any",
+    "builtins.dict",
+    "builtins.list",
+    "collections.defaultdict",
+    *(f"{module}.{name}" for module, names in _OMEGACONF.items() for name in names),
+)
+"""Globals beside PyTorch's own that a checkpoint may name; all but the containers stay inert."""
+
+
+class Inert:
+    """Stands for a settings object of a checkpoint; keeps its state and does nothing."""
+
+    def __init__(self, *_: object, **__: object) -> None:
+        """Take whatever the original's constructor took."""
+
+    def __setstate__(self, state: object) -> None:
+        self.state = state
+
+
+def read(path: Path) -> dict[str, Any]:
+    """What a checkpoint file holds at its top level.
+
+    Raises:
+        InputError: it is neither safetensors nor a PyTorch file, it is damaged, or it holds code.
+    """
+    try:
+        with path.open("rb") as file:
+            head = file.read(9)
+    except OSError as error:
+        raise InputError(
+            "the model file cannot be read", where=path, found=error.strerror
+        ) from error
+    if head[8:9] == b"{":
+        return _read_safetensors(path)
+    return _read_pickle(path)
+
+
+def _read_safetensors(path: Path) -> dict[str, Any]:
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    try:
+        return dict(load_file(path))
+    except SafetensorError as error:
+        raise _unreadable(path, error) from error
+
+
+def _read_pickle(path: Path) -> dict[str, Any]:
+    import torch
+
+    allowed: list[Any] = [(_stand_in(name), name) for name in ALLOWED]
+    try:
+        with torch.serialization.safe_globals(allowed):
+            content = torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        raise InputError(
+            "the file asks for code to be run, or is no checkpoint",
+            where=path,
+            found=_first_line(error),
+            accepted="tensors, numbers, strings and containers; settings of fairseq and OmegaConf",
+            next_step="nothing of it was run; fetch the file from its maker again",
+        ) from error
+    except (RuntimeError, EOFError, ValueError, KeyError, AttributeError) as error:
+        raise _unreadable(path, error) from error
+    if not isinstance(content, dict):
+        raise InputError(
+            "not a checkpoint", where=path, found=type(content).__name__, accepted="a dictionary"
+        )
+    return content
+
+
+def _stand_in(name: str) -> Any:
+    import collections
+
+    real = {"builtins.dict": dict, "builtins.list": list}
+    real["collections.defaultdict"] = collections.defaultdict
+    return real.get(name, Inert)
+
+
+def _unreadable(path: Path, error: Exception) -> InputError:
+    return InputError(
+        "the model file cannot be read",
+        where=path,
+        found=_first_line(error),
+        accepted="safetensors, or a file that torch.save wrote",
+        next_step="fetch it again: it may have been cut short",
+    )
+
+
+def _first_line(error: Exception) -> str:
+    text = str(error).strip() or type(error).__name__
+    wanted = [line for line in text.splitlines() if "GLOBAL" in line or "global" in line]
+    return (wanted or text.splitlines())[0].strip()

@@ -1,0 +1,170 @@
+"""`weights add`: published checkpoints in, safetensors out; what bites is refused."""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from avfd.errors import InputError, MissingError
+from avfd.home import Home
+from extract import weights
+from extract.weights.reading import read
+
+NAME = "two-layers"
+TENSORS = {"first.weight": torch.ones(2, 3), "last.bias": torch.arange(4.0)}
+
+
+class TwoLayers:
+    """A checkpoint as fairseq wraps it: under "model", with a prefix, a decoder to drop."""
+
+    def expected(self) -> Mapping[str, tuple[int, ...]]:
+        return {"first.weight": (2, 3), "last.bias": (4,)}
+
+    def clean(self, raw: Mapping[str, Any]) -> dict[str, torch.Tensor]:
+        model = raw.get("model", raw)
+        return {
+            name.removeprefix("net."): tensor
+            for name, tensor in model.items()
+            if not name.startswith("decoder.")
+        }
+
+
+READER = TwoLayers()
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Home:
+    monkeypatch.delenv("AVFD_WEIGHTS", raising=False)
+    declare(monkeypatch)
+    return Home(tmp_path / "home")
+
+
+def declare(monkeypatch: pytest.MonkeyPatch, *sha256: str) -> None:
+    facts = weights.Weights(
+        NAME, f"{NAME}.safetensors", sha256, 40, "MIT", "nobody", ("x",), checkpoint=f"{__name__}:R"
+    )
+    monkeypatch.setattr(weights.Weights, "reader", lambda _: READER)
+    monkeypatch.setitem(weights.TABLE, NAME, facts)
+
+
+def published(folder: Path, tensors: Mapping[str, torch.Tensor], **beside: Any) -> Path:
+    path = folder / "published.pt"
+    model = {f"net.{name}": tensor for name, tensor in tensors.items()}
+    torch.save({"model": model | {"decoder.w": torch.ones(1)}, **beside}, path)
+    return path
+
+
+def test_wrapper_prefix_and_decoder_go_and_the_tensors_stay(home: Home, tmp_path: Path) -> None:
+    found = weights.add(published(tmp_path, TENSORS), NAME, home)
+    stored = load_file(found.path)
+    assert stored.keys() == TENSORS.keys()
+    for name, tensor in TENSORS.items():
+        assert torch.equal(stored[name], tensor)
+    assert weights.find(NAME, home) == found
+    assert found.sha256 == hashlib.sha256(found.path.read_bytes()).hexdigest()
+
+
+def test_the_same_tensors_give_the_same_digest_whatever_file_they_came_in(
+    home: Home, tmp_path: Path
+) -> None:
+    pickled = weights.add(published(tmp_path, TENSORS), NAME, home).sha256
+    plain = tmp_path / "plain.safetensors"
+    save_file(dict(reversed(TENSORS.items())), plain)
+    assert weights.add(plain, NAME, home).sha256 == pickled
+
+
+def test_missing_extra_and_misshapen_tensors_are_all_named(home: Home, tmp_path: Path) -> None:
+    wrong = {"first.weight": torch.ones(3, 2), "head.bias": torch.ones(1)}
+    with pytest.raises(InputError) as caught:
+        weights.add(published(tmp_path, wrong), NAME, home)
+    said = str(caught.value)
+    assert "1 missing: last.bias [4]" in said
+    assert "1 extra: head.bias" in said
+    assert "first.weight [3, 2] instead of [2, 3]" in said
+    assert not home.weights_dir.exists()
+
+
+def test_settings_beside_the_weights_are_let_in_and_stay_inert(home: Home, tmp_path: Path) -> None:
+    path = published(tmp_path, TENSORS, args=argparse.Namespace(lr=1e-3), epoch=3)
+    weights.add(path, NAME, home)
+    assert type(read(path)["args"]).__name__ == "Inert"
+
+
+class Poison:
+    """What runs a command when it is unpickled without care."""
+
+    def __init__(self, command: str) -> None:
+        self.command = command
+
+    def __reduce__(self) -> tuple[Any, tuple[str]]:
+        return os.system, (self.command,)
+
+
+def test_a_poisoned_file_runs_nothing_and_is_refused(home: Home, tmp_path: Path) -> None:
+    bitten = tmp_path / "bitten"
+    path = published(tmp_path, TENSORS, args=Poison(f"touch {bitten}"))
+    torch.load(path, weights_only=False)
+    assert bitten.exists(), "the poison works where nobody takes care"
+    bitten.unlink()
+    with pytest.raises(InputError, match=r"code to be run.*system"):
+        weights.add(path, NAME, home)
+    assert not bitten.exists()
+
+
+@pytest.mark.parametrize("cut", [0, 5, 100, -200])
+def test_a_damaged_file_is_refused_by_name(home: Home, tmp_path: Path, cut: int) -> None:
+    path = published(tmp_path, TENSORS)
+    path.write_bytes(path.read_bytes()[:cut])
+    with pytest.raises(InputError, match=r"published\.pt"):
+        weights.add(path, NAME, home)
+
+
+def test_text_is_no_checkpoint(home: Home, tmp_path: Path) -> None:
+    path = tmp_path / "model.pt"
+    path.write_text("<html>Too many requests</html>")
+    with pytest.raises(InputError, match=r"model\.pt"):
+        weights.add(path, NAME, home)
+
+
+def test_origin_follows_the_published_digest(
+    home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = published(tmp_path, TENSORS)
+    assert weights.add(path, NAME, home).origin == "unverified"
+    declare(monkeypatch, hashlib.sha256(path.read_bytes()).hexdigest())
+    assert weights.add(path, NAME, home).origin == "published"
+    declare(monkeypatch, "0" * 64)
+    assert weights.add(path, NAME, home).origin == "other"
+
+
+def test_a_file_changed_after_it_was_added_is_not_what_its_card_says(
+    home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = published(tmp_path, TENSORS)
+    declare(monkeypatch, hashlib.sha256(path.read_bytes()).hexdigest())
+    added = weights.add(path, NAME, home)
+    save_file({name: tensor + 1 for name, tensor in TENSORS.items()}, added.path)
+    found = weights.find(NAME, home)
+    assert found.sha256 != added.sha256
+    assert found.origin == "unverified"
+
+
+def test_a_run_that_trained_the_network_can_be_named(home: Home, tmp_path: Path) -> None:
+    added = weights.add(published(tmp_path, TENSORS), NAME, home)
+    folder = home.runs_dir / "run-1" / "weights"
+    folder.mkdir(parents=True)
+    added.path.rename(folder / added.path.name)
+    assert weights.find(NAME, home, "run-1").sha256 == added.sha256
+
+
+def test_what_is_nowhere_says_how_to_get_it(home: Home) -> None:
+    with pytest.raises(MissingError, match=f"weights add FILE --as {NAME}"):
+        weights.find(NAME, home)
