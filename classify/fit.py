@@ -32,7 +32,7 @@ from classify.data import (
 from classify.features import Samples
 from classify.metrics import BootstrapOptions
 from classify.model import Model, ModelOptions
-from classify.provenance import columns_facts, restricted_notes, versions
+from classify.provenance import columns_facts, restricted_notes, versions, weights_notes
 from classify.run_figures import write_figures
 from classify.scoring import metrics_by_side, scores_frame, seconds_frame
 from classify.sides import Fold, Plan, plan_of
@@ -255,6 +255,7 @@ def _notes(
         *excluded,
         *coverage_notes(coverage, prepared.columns),
         *restricted_notes(prepared.columns, prepared.opened),
+        *weights_notes(prepared.columns, prepared.opened),
     )
 
 

@@ -50,6 +50,7 @@ def columns_facts(columns: Mapping[str, str], opened: Opened) -> dict[str, dict[
             "licence": column.spec_facts.get("licence", ""),
             "source": column.spec_facts.get("source", ""),
             "research_only": is_research_only(column.spec_facts),
+            "weights": column.spec_facts.get("weights", {}),
         }
     return facts
 
@@ -68,3 +69,21 @@ def restricted_notes(columns: Mapping[str, str], opened: Opened) -> list[str]:
         for name, spec_facts in facts.items()
         if is_research_only(spec_facts)
     ]
+
+
+_ORIGINS = {
+    "unverified": "no digest of the published file is known to compare with",
+    "other": "they are not the published file",
+}
+
+
+def weights_notes(columns: Mapping[str, str], opened: Opened) -> list[str]:
+    """A sentence for each model file that is not known to be the published one."""
+    notes = []
+    for name in columns.values():
+        for weights, facts in opened.column(name).spec_facts.get("weights", {}).items():
+            if why := _ORIGINS.get(facts["origin"]):
+                notes.append(
+                    f"{name} was made with weights {weights} of sha256 {facts['sha256'][:12]}…: {why}."
+                )
+    return notes

@@ -225,6 +225,15 @@ def test_a_backbone_is_not_tested_on_clips_it_was_trained_on(kit, tmp_path):
         fit(home, audio="lstm1")
 
 
+@pytest.mark.parametrize(("origin", "warned"), [("unverified", True), ("published", False)])
+def test_weights_that_are_not_known_to_be_published_are_named(kit, tmp_path, origin, warned):
+    weights = {"net": {"sha256": "ab" * 32, "origin": origin}}
+    column = kit.Column(kit.spec("compare2016"), kit.mean_signal, facts={"weights": weights})
+    home = kit.make_home(tmp_path, "d", kit.make_clips("d"), [column])
+    report = fit(home, audio="compare2016")
+    assert any("weights net of sha256 abababababab" in note for note in report.notes) == warned
+
+
 def two_datasets(kit, path, fingerprints=("1" * 64, "1" * 64)) -> Home:
     for name, fingerprint in zip(("d", "e"), fingerprints, strict=True):
         column = kit.Column(kit.spec("mel"), kit.mean_signal, fingerprint)
