@@ -83,7 +83,6 @@ def weights_notes(columns: Mapping[str, str], opened: Opened) -> list[str]:
     for name in columns.values():
         for weights, facts in opened.column(name).spec_facts.get("weights", {}).items():
             if why := _ORIGINS.get(facts["origin"]):
-                notes.append(
-                    f"{name} was made with weights {weights} of sha256 {facts['sha256'][:12]}…: {why}."
-                )
+                file = f"weights {weights} of sha256 {facts['sha256'][:12]}…"
+                notes.append(f"{name} was made with {file}: {why}.")
     return notes
