@@ -1,0 +1,107 @@
+"""The simple two-layer 3D CNN of the thesis' first video experiments (Gino, 5.4.1 and 5.4.2).
+
+Conv3D with 2 filters → max pooling → dropout → Conv3D with 32 filters → dense 5, on 300 plain
+frames of 100 x 93. The second convolution's activation is the feature, EMO_v [300, 32]: softmax in
+the first experiment, tanh in the second. Kernel and pooling sizes are not stated.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from avfd.errors import InputError
+
+
+@dataclass(frozen=True)
+class FramesCnn3dSettings:
+    """What the thesis states, and our choice where it does not.
+
+    Attributes:
+        frames: of a window; 10 s at 30 a second. Other lengths run too.
+        rows, columns: size of a frame, 100 x 93.
+        channels: 3 for RGB (frames are not processed at this stage), 1 for gray.
+        classes: neutral, anger, happiness, sadness, other.
+        filters, units: of the first and the second convolution; EMO_v has `units` numbers.
+        kernel_frames, kernel_px: of both convolutions. Not stated; odd, so that every frame keeps
+            its vector.
+        pool_px: side of the max pooling, in space only: time must last. Not stated.
+        dropout: share dropped after the pooling. Not stated.
+        activation: "softmax" over the 32 units (5.4.1) or "tanh" (5.4.2).
+        plane: "full": the second kernel covers the whole pooled plane, as the last convolution
+            of the exact network does; "mean": `kernel_px` and then the mean over the plane.
+        label: "frame": one decision a frame (5.4.1); "clip": one a window, the mean of its
+            frames' logits (5.4.2).
+    """
+
+    frames: int = 300
+    rows: int = 100
+    columns: int = 93
+    channels: int = 3
+    classes: int = 5
+    filters: int = 2
+    units: int = 32
+    kernel_frames: int = 3
+    kernel_px: int = 3
+    pool_px: int = 2
+    dropout: float = 0.2
+    activation: Literal["tanh", "softmax"] = "tanh"
+    plane: Literal["full", "mean"] = "full"
+    label: Literal["clip", "frame"] = "clip"
+
+    @property
+    def dim(self) -> int:
+        """Numbers in a feature vector."""
+        return self.units
+
+
+EXPERIMENT_1 = FramesCnn3dSettings(activation="softmax", label="frame")
+EXPERIMENT_2 = FramesCnn3dSettings()
+SMALL = FramesCnn3dSettings(frames=30, rows=24, columns=24)
+
+
+class FramesCnn3d(nn.Module):
+    """Frames [batch, frames, rows, columns, channels] in [0, 1] → EMO_v → logits."""
+
+    def __init__(self, settings: FramesCnn3dSettings = EXPERIMENT_2) -> None:
+        super().__init__()
+        self.settings = s = settings
+        if s.kernel_frames % 2 == 0 or s.kernel_px % 2 == 0:
+            raise InputError(
+                "kernels are odd, so that every frame keeps its vector",
+                where="two-layer 3D CNN",
+                found=f"{s.kernel_frames} frames, {s.kernel_px} px",
+            )
+        around, beside = s.kernel_frames // 2, s.kernel_px // 2
+        kernel = (s.kernel_frames, s.kernel_px, s.kernel_px)
+        self.conv1 = nn.Conv3d(s.channels, s.filters, kernel, padding=(around, beside, beside))
+        self.pool = nn.MaxPool3d((1, s.pool_px, s.pool_px))
+        self.dropout = nn.Dropout(s.dropout)
+        plane = (s.rows // s.pool_px, s.columns // s.pool_px)
+        second = (s.kernel_frames, *plane) if s.plane == "full" else kernel
+        self.conv2 = nn.Conv3d(s.filters, s.units, second, padding=(around, 0, 0))
+        self.out = nn.Linear(s.units, s.classes)
+
+    def features(self, x: Tensor, valid: Tensor | None = None) -> Tensor:
+        """EMO_v [batch, frames, units]; frames where `valid` [batch, frames] is False are black."""
+        known = torch.ones_like(x[..., 0, 0, 0]).bool() if valid is None else valid.bool()
+        known = known[:, None, :, None, None]
+        hidden = torch.relu(self.conv1(x.movedim(4, 1).where(known, 0.0))) * known
+        maps = self.conv2(self.dropout(self.pool(hidden)))
+        values = maps.mean(dim=(3, 4)).transpose(1, 2)
+        if self.settings.activation == "softmax":
+            return torch.softmax(values, dim=2)
+        return torch.tanh(values)
+
+    def forward(self, x: Tensor, valid: Tensor | None = None) -> Tensor:
+        """Logits [batch, classes], or [batch, frames, classes] where every frame is labelled."""
+        each: Tensor = self.out(self.features(x, valid))
+        if self.settings.label == "frame":
+            return each
+        if valid is None:
+            return each.mean(dim=1)
+        known = valid.unsqueeze(2)
+        return (each * known).sum(dim=1) / known.sum(dim=1).clamp_min(1)
