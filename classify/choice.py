@@ -8,7 +8,8 @@ from typing import Literal
 
 from avfd.cache import ColumnReader, Reader
 from avfd.errors import InputError, MissingError
-from classify.estimators.base import EstimatorOptions
+from classify import estimators
+from classify.estimators.base import Balance, EstimatorOptions
 from classify.fusion import check_rule
 from classify.model import MemberOptions, ModelOptions
 from classify.windows import Windows
@@ -30,8 +31,8 @@ _WORDS = {
     "fusion": ("none", "feature", "decision"),
     "target": ("deepfake", "emotion"),
     "aggregate": ("mean", "max"),
-    "balance": ("weights", "none"),
-    "preset": ("paper", "small"),
+    "balance": ("weights", "repeat", "sample", "none"),
+    "device": ("auto", "cpu", "cuda"),
 }
 
 
@@ -45,14 +46,15 @@ class FitOptions:
         folds: group-wise folds instead of a protocol; every clip is then scored once, by the
             model that did not see its group.
         audio, video: columns; see PREFERENCE for what is taken where fusion needs one.
-        model: estimator of every modality; audio_model, video_model: of one (decision fusion).
+        model: estimator of every modality, with options after a colon
+            (`td3mf:fusion=audio-reuse`); audio_model, video_model: of one (decision fusion).
         fusion: "none", "feature" or "decision".
         rule: of decision fusion: mean, or, noisy-or, stack.
         target: what is told apart.
         seed: of the models; same seed, same numbers to the bit.
         split_seed: of the split; None: the protocol's own, 0 for folds.
         window_seconds, hop_seconds, aggregate: see `Windows`.
-        balance, preset: see `EstimatorOptions`.
+        balance, preset, epochs, minutes, device: see `EstimatorOptions`.
         picture_px, picture_gray: how pixel columns are made small first.
         runs: two or more finished runs whose scores are fused (with fusion "decision"); the
             options above are then theirs.
@@ -75,8 +77,11 @@ class FitOptions:
     window_seconds: int | None = None
     hop_seconds: int | None = None
     aggregate: Literal["mean", "max"] = "mean"
-    balance: Literal["weights", "none"] = "weights"
-    preset: Literal["paper", "small"] = "paper"
+    balance: Balance = "weights"
+    preset: str = "paper"
+    epochs: int | None = None
+    minutes: float | None = None
+    device: Literal["auto", "cpu", "cuda"] = "auto"
     picture_px: int = 16
     picture_gray: bool = True
     runs: tuple[str, ...] = ()
@@ -114,6 +119,15 @@ def check_options(options: FitOptions) -> None:
         raise InputError("a protocol and folds exclude each other", where="--protocol, --folds")
     if options.seed < 0:
         raise InputError("no seed", where="--seed", found=options.seed, accepted="0 or more")
+    if (options.epochs is not None and options.epochs < 1) or (
+        options.minutes is not None and options.minutes <= 0
+    ):
+        raise InputError(
+            "no budget",
+            where="--epochs, --minutes",
+            found=f"{options.epochs}, {options.minutes}",
+            accepted="more than 0",
+        )
     if options.fusion != "decision" and options.rule != "mean":
         raise InputError(
             "only decision fusion has a rule",
@@ -156,7 +170,17 @@ def model_options(options: FitOptions, modalities: tuple[str, ...], classes: int
         members = {"audio+video": MemberOptions(common, modalities)}
     else:
         members = {m: MemberOptions(own[m], (m,)) for m in modalities}
-    told = EstimatorOptions(classes, options.seed, options.balance, options.preset)
+    told = EstimatorOptions(
+        classes,
+        options.seed,
+        options.balance,
+        options.preset,
+        options.epochs,
+        options.minutes,
+        options.device,
+    )
+    for member in members.values():
+        estimators.build(member.model, told).check_modalities(member.modalities)
     return ModelOptions(members, options.rule, told, options.windows)
 
 

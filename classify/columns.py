@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+
 import numpy as np
 
 from avfd.cache import ClipColumn, ColumnReader, Reader
@@ -23,12 +24,15 @@ class Unit:
         keys: clip keys in time order.
         group: never on two sides of a split.
         label: name of the class, None where unlabelled.
+        audio_label, video_label: real or fake, of that track alone; None where unknown.
     """
 
     dataset: str
     keys: tuple[str, ...]
     group: str
     label: str | None
+    audio_label: str | None = None
+    video_label: str | None = None
 
 
 @dataclass(frozen=True)
@@ -169,7 +173,9 @@ def _stacked(parts: Sequence[Slots]) -> Slots:
     """Stretches joined in time."""
     if len(parts) == 1:
         return parts[0]
-    return Slots(np.concatenate([s.values for s in parts]), np.concatenate([s.valid for s in parts]))
+    return Slots(
+        np.concatenate([s.values for s in parts]), np.concatenate([s.valid for s in parts])
+    )
 
 
 def is_pixels(column: ColumnReader) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,7 +12,7 @@ from avfd.errors import InputError, MissingError
 from avfd.home import Home
 from avfd.specs import DONE, PENDING, STATUS_NAMES
 from classify.columns import CacheSource, PictureOptions, Unit
-from classify.features import Samples, Sequences
+from classify.features import Index, Samples, Sequences
 
 
 @dataclass(frozen=True)
@@ -53,15 +53,22 @@ def samples_of(
     A label that is none of the classes counts as unlabelled.
     """
     number = {name: i for i, name in enumerate(classes)}
-    y = [number.get(unit.label, -1) if unit.label else -1 for unit in units]
+
+    def numbers(labels: Iterable[str | None]) -> Index:
+        return np.array([number.get(label or "", -1) for label in labels], dtype=np.intp)
+
     return Samples(
         keys=tuple(unit.keys[0] for unit in units),
         datasets=tuple(unit.dataset for unit in units),
         groups=tuple(unit.group for unit in units),
-        y=np.array(y, dtype=np.intp),
+        y=numbers(unit.label for unit in units),
         features={
             modality: Sequences.of(CacheSource(opened.readers, column, units, pictures))
             for modality, column in columns.items()
+        },
+        part_labels={
+            "audio": numbers(unit.audio_label for unit in units),
+            "video": numbers(unit.video_label for unit in units),
         },
     )
 

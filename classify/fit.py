@@ -237,7 +237,7 @@ def side_counts(scores: pd.DataFrame, plan: Plan) -> dict[str, int]:
 def _stem(options: FitOptions, prepared: Prepared) -> str:
     """What the run is called, but for its number: data set, fusion or column, models."""
     what = options.fusion if options.fusion != "none" else "+".join(prepared.columns.values())
-    models = dict.fromkeys(member.model for member in prepared.model.members.values())
+    models = dict.fromkeys(member.name for member in prepared.model.members.values())
     return runs.stem_of("+".join(prepared.datasets), what, "+".join(models))
 
 
@@ -276,6 +276,7 @@ def _facts(
         "snapshots": prepared.opened.snapshots,
         "columns": columns_facts(prepared.columns, prepared.opened),
         "model": asdict(prepared.model),
+        "settings": prepared.model.settings,
         "protocol": {
             "name": plan.protocol,
             "text": plan.text,

@@ -21,7 +21,7 @@ from classify.features import Index, Mask, Sequences, Slots, Source
 MEMORY_BYTES = 1 << 30
 """A column up to this size is held in memory, a larger one in a mapped file."""
 DISK_SHARE = 0.5
-"""Of the free space in the folder for temporary files, for one column; beyond, the cache is read."""
+"""Of the free space for temporary files, for one column; beyond it the cache is read."""
 
 
 @dataclass(frozen=True)

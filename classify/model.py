@@ -6,7 +6,9 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
+from avfd.asks import parse
 from avfd.errors import InputError
 from classify import estimators
 from classify.estimators.base import Estimator, EstimatorOptions, Validation
@@ -19,10 +21,20 @@ MODEL_FILE = "model.json"
 
 @dataclass(frozen=True)
 class MemberOptions:
-    """One estimator of a model: its registered name and the modalities it sees."""
+    """One estimator of a model: how it is asked for, and the modalities it sees.
+
+    Attributes:
+        model: registered name, options after a colon: see `avfd.asks`.
+        modalities: in the order in which it gets them.
+    """
 
     model: str
     modalities: tuple[str, ...]
+
+    @property
+    def name(self) -> str:
+        """The registered name alone."""
+        return parse(self.model).name
 
 
 @dataclass(frozen=True)
@@ -44,8 +56,14 @@ class ModelOptions:
     @property
     def needs_validation(self) -> bool:
         """Whether fitting can make use of a validation side."""
-        stops = any(estimators.kind_of(m.model).stops_early for m in self.members.values())
+        stops = any(estimators.kind_of(m.name).stops_early for m in self.members.values())
         return stops or self.stacks
+
+    @property
+    def settings(self) -> dict[str, dict[str, Any] | None]:
+        """Member → everything that its estimator can be told, as it will be used."""
+        built = {n: estimators.build(m.model, self.estimator) for n, m in self.members.items()}
+        return {n: None if e.settings is None else asdict(e.settings) for n, e in built.items()}
 
     @property
     def stacks(self) -> bool:
@@ -68,8 +86,14 @@ class Model:
             held = None
             if validation is not None and estimator.stops_early:
                 apart = self._cut(validation.only(member.modalities))
-                held = Validation(apart.features, apart.y)
-            estimator.fit(seen.features, seen.y, groups=seen.groups, validation=held)
+                held = Validation(apart.features, apart.y, apart.part_labels)
+            estimator.fit(
+                seen.features,
+                seen.y,
+                groups=seen.groups,
+                validation=held,
+                parts=seen.part_labels,
+            )
             self.members_[name] = estimator
         if self.options.stacks:
             self._fit_fusion(validation)

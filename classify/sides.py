@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
 
 from avfd import manifest
 from avfd.cache import Reader
-from avfd.clips import LABELS, Clip, read_table
+from avfd.clips import FAKE, LABELS, REAL, Clip, read_table
 from avfd.home import Home
 from avfd.manifest import HASH, SIDES, Protocol, Side
 from classify.choice import FitOptions
@@ -85,7 +85,9 @@ def plan_of(home: Home, readers: Mapping[str, Reader], options: FitOptions, vali
         seed, target = options.split_seed, options.target
         splits = [assigned(home, readers, clips, protocol, target=target, seed=seed)]
         name = protocol.name
-    return _plan(name, splits, validate and options.folds is not None)
+    plan = _plan(name, splits, validate and options.folds is not None)
+    parts = {clip.key: part_labels(clip) for clip in clips}
+    return replace(plan, units=tuple(_with_parts(unit, parts) for unit in plan.units))
 
 
 def assigned(
@@ -174,6 +176,24 @@ def _notes(splits: Sequence[Split], validate: bool) -> tuple[str, ...]:
 def _unit(keys: tuple[str, ...], split: Split) -> Unit:
     dataset = keys[0].split("/", 1)[0]
     return Unit(dataset, keys, split.groups[keys[0]], split.labels[keys[0]])
+
+
+def part_labels(clip: Clip) -> tuple[str | None, str | None]:
+    """Label of the audio and of the video alone, with what follows from the whole one's.
+
+    Nothing of a real clip is fake, and of a fake clip with one real track the other is fake.
+    """
+    audio, video = clip.audio_label, clip.video_label
+    if clip.label == REAL:
+        return audio or REAL, video or REAL
+    if clip.label == FAKE and REAL in (audio, video):
+        return audio or FAKE, video or FAKE
+    return audio, video
+
+
+def _with_parts(unit: Unit, parts: Mapping[str, tuple[str | None, str | None]]) -> Unit:
+    audio, video = parts[unit.keys[0]]
+    return replace(unit, audio_label=audio, video_label=video)
 
 
 def side_units(split: Split, side: Side) -> list[Unit]:

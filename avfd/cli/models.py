@@ -23,8 +23,8 @@ CHOICES: Words = {
     "rule": ("mean", "or", "noisy-or", "stack"),
     "target": ("deepfake", "emotion"),
     "aggregate": ("mean", "max"),
-    "balance": ("weights", "none"),
-    "preset": ("paper", "small"),
+    "balance": ("weights", "repeat", "sample", "none"),
+    "device": ("auto", "cpu", "cuda"),
 }
 PREFERENCE_HELP = (
     "Where a fusion is not told its columns it takes the first that is cached. Audio: "
@@ -54,7 +54,7 @@ def fit(
     video: Annotated[str | None, typer.Option(metavar="B", help="Video column.")] = None,
     model: Annotated[
         str | None,
-        typer.Option(metavar="M", help="lightgbm, svm, logreg, lstm2."),
+        typer.Option(metavar="M", help="lightgbm, td3mf, …; options as NAME:key=value,…."),
     ] = None,
     audio_model: Annotated[str | None, typer.Option(metavar="M", help="Model of audio.")] = None,
     video_model: Annotated[str | None, typer.Option(metavar="M", help="Model of video.")] = None,
@@ -66,8 +66,17 @@ def fit(
     window_seconds: Annotated[int | None, typer.Option(help="Window; else the clip.")] = None,
     hop_seconds: Annotated[int | None, typer.Option(help="Step of the windows.")] = None,
     aggregate: Annotated[str, typer.Option(help="Of windows: mean or max.")] = "mean",
-    balance: Annotated[str, typer.Option(help="Of classes: weights or none.")] = "weights",
-    preset: Annotated[str, typer.Option(help="Size of networks: paper or small.")] = "paper",
+    balance: Annotated[
+        str, typer.Option(help="Of classes: weights, repeat, sample or none.")
+    ] = "weights",
+    preset: Annotated[
+        str, typer.Option(help="Settings of networks: paper, small, or another they have.")
+    ] = "paper",
+    epochs: Annotated[int | None, typer.Option(help="The most that a network trains.")] = None,
+    minutes: Annotated[
+        float | None, typer.Option(help="The longest that one network trains.")
+    ] = None,
+    device: Annotated[str, typer.Option(help="Of networks: auto, cpu or cuda.")] = "auto",
     seed: SeedOption = 0,
     home: HomeOption = None,
     json: JsonOption = False,
@@ -84,7 +93,7 @@ def fit(
         "target": target,
         "aggregate": aggregate,
         "balance": balance,
-        "preset": preset,
+        "device": device,
     }
     _check_words(words)
     options = FitOptions(
@@ -98,6 +107,9 @@ def fit(
         video_model=video_model,
         window_seconds=window_seconds,
         hop_seconds=hop_seconds,
+        preset=preset,
+        epochs=epochs,
+        minutes=minutes,
         seed=seed,
         runs=tuple(run or ()),
         **cast("dict[str, Any]", words),

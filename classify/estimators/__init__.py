@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, cast
 
+from avfd.asks import bind, parse
 from classify.estimators import boosting, linear, recurrent
 from classify.estimators.base import (
     Estimator,
@@ -26,15 +26,15 @@ def names() -> list[str]:
     return list(registered())
 
 
-def build(name: str, options: EstimatorOptions | None = None) -> Estimator:
-    """A new estimator of that name; an unknown name lists the known ones."""
-    return kind_of(name)(options)
+def build(ask: str, options: EstimatorOptions | None = None) -> Estimator:
+    """A new estimator from `NAME` or `NAME:key=value,…`; an unknown name lists the known ones."""
+    told = options or EstimatorOptions()
+    parsed = parse(ask)
+    kind = kind_of(parsed.name)
+    return kind(told, bind(parsed, kind.defaults(told.preset)))
 
 
 def load(folder: Path) -> Estimator:
     """A fitted estimator from the folder that `Estimator.save` wrote; runs no stored code."""
-    facts = cast("dict[str, Any]", read_facts(folder))
-    estimator = build(facts["estimator"], EstimatorOptions(**facts["options"]))
-    estimator.dims_, estimator.rates_ = facts["dims"], facts["rates_hz"]
-    estimator._load(folder)
-    return estimator
+    facts = read_facts(folder)
+    return kind_of(facts["estimator"]).load(folder, facts)

@@ -8,20 +8,23 @@ from __future__ import annotations
 
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import ClassVar, Literal, Self
+from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from avfd.errors import InputError, MissingError
+from classify.estimators.settings import restored
 from classify.features import Features, Index, Mask
 
 Floats = NDArray[np.float64]
-FORMAT_VERSION = 1
+Balance = Literal["weights", "repeat", "sample", "none"]
+FORMAT_VERSION = 2
+READ_VERSIONS = (1, 2)  # 1 had no settings: its models have their preset's
 FACTS_FILE = "estimator.json"
 
 
@@ -32,15 +35,28 @@ class EstimatorOptions:
     Attributes:
         classes: number of classes; y holds 0 … classes - 1.
         seed: of every random choice; same seed and data, same numbers to the bit.
-        balance: "weights" gives every class the same total weight in training (the thesis repeats
-            clips to the same end), "none" takes the clips as they are.
-        preset: "paper", or "small" for tests and slow machines (networks only).
+        balance: "weights" gives every class the same total weight in training; "repeat" repeats
+            clips of the smaller classes until all are as large (thesis); "sample" draws as many
+            clips with replacement, classes equally likely, networks anew each epoch; "none" takes
+            the clips as they are.
+        preset: whose settings: "paper", "small" for tests and slow machines, or another that the
+            estimator has (see `Estimator.presets`); of no matter to those without.
+        epochs: the most, instead of the settings' (networks only).
+        minutes: training of one network stops after them, at its best epoch so far.
+        device: of networks: "cpu", "cuda", or "auto", a GPU where there is one.
     """
 
     classes: int = 2
     seed: int = 0
-    balance: Literal["weights", "none"] = "weights"
-    preset: Literal["paper", "small"] = "paper"
+    balance: Balance = "weights"
+    preset: str = "paper"
+    epochs: int | None = None
+    minutes: float | None = None
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+
+
+Parts = Mapping[str, Index]
+"""Part ("audio", "video") → class of that track alone, -1 where unknown, [samples]."""
 
 
 @dataclass(frozen=True)
@@ -49,20 +65,51 @@ class Validation:
 
     features: Features
     y: Index
+    parts: Parts = field(default_factory=dict)
 
 
 class Estimator(ABC):
     """Learns classes from the sequences of one or more modalities.
 
     Samples that no modality covers are left out of training and get NaN probabilities.
+
+    Attributes:
+        options: what every estimator is told.
+        settings: what this kind can be told besides (`--model NAME:key=value`), an instance of a
+            frozen dataclass; None where there is nothing.
     """
 
     name: ClassVar[str]
+    #: Preset → settings; "paper" and "small" at least, or none at all.
+    presets: ClassVar[Mapping[str, Any]] = {}
+    #: Modalities it can take, alone or together; None: any.
+    takes: ClassVar[tuple[str, ...] | None] = None
+    #: Those of them that it cannot do without.
+    needs: ClassVar[tuple[str, ...]] = ()
     #: Whether `fit` makes use of a validation side.
     stops_early: ClassVar[bool] = False
+    #: Whether `fit` wants the classes of the tracks alone (`parts`).
+    uses_parts: ClassVar[bool] = False
+    #: Whether it draws balanced samples itself.
+    draws: ClassVar[bool] = False
 
-    def __init__(self, options: EstimatorOptions | None = None) -> None:
+    def __init__(self, options: EstimatorOptions | None = None, settings: Any = None) -> None:
         self.options = options or EstimatorOptions()
+        self.settings = settings if settings is not None else self.defaults(self.options.preset)
+
+    @classmethod
+    def defaults(cls, preset: str = "paper") -> Any:
+        """The settings of a preset; None where the estimator has none. Unknown: an error."""
+        if not cls.presets:
+            return None
+        if preset not in cls.presets:
+            raise InputError(
+                "no such preset",
+                where=cls.name,
+                found=preset,
+                accepted=", ".join(cls.presets),
+            )
+        return cls.presets[preset]
 
     def fit(
         self,
@@ -71,6 +118,7 @@ class Estimator(ABC):
         *,
         groups: Sequence[str] | None = None,
         validation: Validation | None = None,
+        parts: Parts | None = None,
     ) -> Self:
         """Learn from labelled samples.
 
@@ -79,16 +127,23 @@ class Estimator(ABC):
             y: class numbers, [samples].
             groups: group of each sample, for choices made inside; each its own where None.
             validation: see `stops_early`.
+            parts: see `uses_parts`.
 
         Raises:
-            InputError: one class only, or no sample that a modality covers.
+            InputError: one class only, no sample that a modality covers, modalities that the
+                estimator does not take.
         """
+        self.check_modalities(tuple(features))
         names = groups if groups is not None else [str(i) for i in range(len(y))]
         index = np.flatnonzero(self.usable(features))
-        taken = {m: s[index] for m, s in features.items()}
         check_classes(y[index], self.options.classes)
+        if not (self.draws and self.options.balance == "sample"):
+            index = index[drawn(y[index], self.options)]
+        taken = {m: s[index] for m, s in features.items()}
         self.dims_ = {m: s.dim for m, s in features.items()}
         self.rates_ = {m: s.rate_hz for m, s in features.items()}
+        self.shapes_ = {m: s.shape for m, s in features.items()}
+        self._parts = {part: labels[index] for part, labels in (parts or {}).items()}
         with repeatable():
             self._fit(taken, y[index], [names[i] for i in index.tolist()], validation)
         return self
@@ -103,6 +158,20 @@ class Estimator(ABC):
             with repeatable():
                 out[index] = self._predict({m: s[index] for m, s in features.items()})
         return out
+
+    @classmethod
+    def check_modalities(cls, found: Sequence[str]) -> None:
+        """Refuse modalities that the estimator cannot take, and the lack of one that it needs."""
+        strange = cls.takes is not None and not set(found) <= set(cls.takes)
+        if strange or not set(cls.needs) <= set(found):
+            raise InputError(
+                "the model does not work on these modalities",
+                where=cls.name,
+                found=", ".join(found),
+                accepted=f"{', '.join(cls.takes or ('any',))}"
+                + (f", and never without {', '.join(cls.needs)}" if cls.needs else ""),
+                next_step="name its columns with --audio and --video, both with --fusion feature",
+            )
 
     @abstractmethod
     def usable(self, features: Features) -> Mask:
@@ -129,11 +198,27 @@ class Estimator(ABC):
             "format_version": FORMAT_VERSION,
             "estimator": self.name,
             "options": asdict(self.options),
+            "settings": None if self.settings is None else asdict(self.settings),
             "dims": self.dims_,
             "rates_hz": self.rates_,
+            "shapes": self.shapes_,
         }
         (folder / FACTS_FILE).write_text(json.dumps(facts, indent=2))
         self._save(folder)
+
+    @classmethod
+    def load(cls, folder: Path, facts: Mapping[str, Any]) -> Self:
+        """What `save` wrote, its facts read already."""
+        options = EstimatorOptions(**facts["options"])
+        stored, settings = facts.get("settings"), cls.defaults(options.preset)
+        if stored is not None:
+            settings = restored(settings, stored, folder / FACTS_FILE)
+        estimator = cls(options, settings)
+        estimator.dims_, estimator.rates_ = facts["dims"], facts["rates_hz"]
+        shapes = facts.get("shapes") or {m: (dim,) for m, dim in facts["dims"].items()}
+        estimator.shapes_ = {m: tuple(shape) for m, shape in shapes.items()}
+        estimator._load(folder)
+        return estimator
 
     def _check_same(self, features: Features) -> None:
         """Refuse modalities, dimensions or rates that are not those of training."""
@@ -167,10 +252,23 @@ def check_classes(y: Index, classes: int) -> None:
 
 def class_weights(y: Index, options: EstimatorOptions) -> Floats:
     """Weight of each sample, mean 1: see `EstimatorOptions.balance`."""
-    if options.balance == "none":
+    if options.balance != "weights":
         return np.ones(len(y))
     counts = np.bincount(y, minlength=options.classes)
     return np.asarray(len(y) / (np.count_nonzero(counts) * counts[y]), dtype=np.float64)
+
+
+def drawn(y: Index, options: EstimatorOptions) -> Index:
+    """Places of the samples to train on, for `balance` "repeat" and "sample"; else all, once."""
+    every = np.arange(len(y))
+    if options.balance == "repeat":
+        most = np.bincount(y).max()
+        return np.concatenate([np.resize(np.flatnonzero(y == c), most) for c in np.unique(y)])
+    if options.balance == "sample":
+        rng = np.random.default_rng(options.seed)
+        share = class_weights(y, replace(options, balance="weights"))
+        return rng.choice(every, size=len(y), p=share / share.sum())
+    return every
 
 
 @contextmanager
@@ -210,20 +308,20 @@ def kind_of(name: str) -> type[Estimator]:
     return _REGISTRY[name]
 
 
-def read_facts(folder: Path) -> dict[str, object]:
+def read_facts(folder: Path) -> dict[str, Any]:
     """What `save` wrote beside the model; an unknown format version is refused."""
     path = folder / FACTS_FILE
     if not path.is_file():
         raise MissingError(
             "no saved model here", where=folder, accepted=f"a folder with {FACTS_FILE}"
         )
-    facts: dict[str, object] = json.loads(path.read_text())
-    if facts.get("format_version") != FORMAT_VERSION:
+    facts: dict[str, Any] = json.loads(path.read_text())
+    if facts.get("format_version") not in READ_VERSIONS:
         raise InputError(
             "unknown format version of a saved model",
             where=path,
             found=facts.get("format_version"),
-            accepted=FORMAT_VERSION,
+            accepted=READ_VERSIONS,
             next_step="use the avfd version that wrote it",
         )
     return facts

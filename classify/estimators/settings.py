@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from avfd.errors import InputError
@@ -71,7 +72,7 @@ class Training:
     threads: int = 1
 
 
-def restored(defaults: Settings, stored: Mapping[str, Any], where: object) -> Settings:
+def restored(defaults: Settings, stored: Mapping[str, Any], where: str | Path) -> Settings:
     """The settings that a saved model was made with.
 
     Args:
