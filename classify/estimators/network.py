@@ -58,7 +58,7 @@ How to add one, say `mine` (twenty lines; `td3mf.py` and `iat.py` are examples):
 
 5. Tests: the contract suite (`tests/contracts/test_estimator_contract.py`) picks the estimator up
    by itself, at preset `small`, with vectors of 3 numbers at 10 a second; an estimator that takes
-   other shapes says so in `CONTRACT` there. Add parameter counts, shapes and equations of its own.
+   other shapes says so in `CASES` there. Add parameter counts, shapes and equations of its own.
 """
 
 from __future__ import annotations
