@@ -9,26 +9,22 @@ units are EMO_v. `JI` gives the original with its 295,458 parameters. What the t
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from avfd.errors import InputError
-from avfd.nets.frames_cnn3d import FramesCnn3d, FramesCnn3dSettings
+from avfd.nets.frames_cnn3d import FramesCnn3d
 from avfd.nets.hardwired import (
     FRAMES,
     KINDS,
     MAPS,
     FrameMaps,
-    Gradient,
-    MapScaling,
-    MapSettings,
     frame_maps,
     hardwired_maps,
 )
+from avfd.nets.settings import EmoCnn3dSettings, FramesCnn3dSettings, MapSettings
 
 __all__ = [
     "JI",
@@ -40,6 +36,7 @@ __all__ = [
     "FrameMaps",
     "FramesCnn3d",
     "FramesCnn3dSettings",
+    "MapSettings",
     "frame_maps",
     "hardwired_maps",
 ]
@@ -48,78 +45,6 @@ TIME_KERNEL = 3
 FIRST_KERNEL, SECOND_KERNEL = (7, 7), (7, 6)  # along the long and the short side
 FIRST_POOL, SECOND_POOL = 2, 3
 WINDOWS_AT_ONCE = 32
-
-
-@dataclass(frozen=True)
-class EmoCnn3dSettings:
-    """What the thesis states, and our choice where it does not.
-
-    Attributes:
-        long_px, short_px, long_axis, antialias, gradient, flow, scaling: of the maps; see
-            `hardwired.MapSettings`.
-        classes: neutral, anger, happiness, sadness, other.
-        units: of the last convolution, EMO_v's width.
-        activation: of EMO_v. "tanh" (5.4.2, better than the "softmax" tried before).
-        hidden: after each convolution (and each trained pooling). Not stated; "tanh" as in Ji et
-            al.; "relu" is the other reading.
-        first_sets: kernels of the first convolution for each kind of map.
-        second_per_set: kernels of the second for each set of the first. 3 gives the 78 maps that
-            "six distinct sets … each containing 13" needs; 6 is the literal "six filters".
-        pooling: "plain" averages; "trained" adds a scale and an offset a map (Ji et al.).
-        pool_frames: frames under the first pooling, stride 1. 1: in space only, as the map count
-            demands; 2: the literal "2x2 average 3D pooling".
-        last: "filters": the last convolution has one bias a unit; "connections": one for each
-            unit and map, as Ji et al.'s parameter count implies.
-        out_bias: whether the output layer has a bias; Ji et al.'s has none.
-        dropout: share of EMO_v dropped in training. None is mentioned.
-        hop_frames: from one stack of seven to the next in `series`. 1 gives a vector a frame,
-            as (300, 32) for 10 s at 30 fps needs; 7 is the reading "every 7 frames".
-        pad: "edge" repeats the first and last face so that every frame has its stack; "none"
-            gives 294 vectors of 300 frames.
-    """
-
-    long_px: int = 80
-    short_px: int = 60
-    long_axis: Literal["height", "width"] = "height"
-    antialias: bool = True
-    gradient: Gradient = "central"
-    flow: Literal["lucas-kanade", "horn-schunck"] = "lucas-kanade"
-    scaling: MapScaling = "fixed"
-    classes: int = 5
-    units: int = 32
-    activation: Literal["tanh", "softmax"] = "tanh"
-    hidden: Literal["tanh", "relu"] = "tanh"
-    first_sets: int = 2
-    second_per_set: int = 3
-    pooling: Literal["plain", "trained"] = "plain"
-    pool_frames: int = 1
-    last: Literal["filters", "connections"] = "filters"
-    out_bias: bool = True
-    dropout: float = 0.0
-    hop_frames: int = 1
-    pad: Literal["edge", "none"] = "edge"
-
-    @property
-    def dim(self) -> int:
-        """Numbers in a feature vector."""
-        return self.units
-
-    @property
-    def maps(self) -> MapSettings:
-        return MapSettings(
-            self.long_px,
-            self.short_px,
-            self.long_axis,
-            self.antialias,
-            self.gradient,
-            self.flow,
-            self.scaling,
-        )
-
-    def turned(self, long_and_short: tuple[int, int]) -> tuple[int, int]:
-        """(rows, columns) of sizes given along the long and the short side."""
-        long, short = long_and_short
-        return (long, short) if self.long_axis == "height" else (short, long)
 
 
 PAPER = EmoCnn3dSettings()
@@ -179,7 +104,7 @@ class EmoCnn3d(nn.Module):
         starts = starts_of(len(faces), self.settings)
         if not starts:
             return faces.new_zeros((0, self.settings.units), dtype=torch.float32)
-        maps = frame_maps(padded(faces, self.settings), self.settings.maps)
+        maps = frame_maps(padded(faces, self.settings), self.settings)
         parts = torch.split(torch.tensor(starts, device=faces.device), WINDOWS_AT_ONCE)
         return torch.cat([self.features(maps.stack(part)) for part in parts])
 
@@ -209,8 +134,8 @@ class EmoCnn3d(nn.Module):
             times.append((first, first - TIME_KERNEL + 1))
         first_rows, first_columns = s.turned(FIRST_KERNEL)
         second_rows, second_columns = s.turned(SECOND_KERNEL)
-        rows = _left(s.maps.rows, first_rows, second_rows)
-        columns = _left(s.maps.columns, first_columns, second_columns)
+        rows = _left(s.rows, first_rows, second_rows)
+        columns = _left(s.columns, first_columns, second_columns)
         if min(rows, columns, *(last for _, last in times)) < 1:
             raise InputError(
                 "nothing is left of the maps after two convolutions and poolings",

@@ -7,58 +7,10 @@ a setting here.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
-
 import torch
 from torch import Tensor, nn
 
-Activation = Literal["tanh", "relu", "linear"]
-Reduction = Literal["mean", "last", "mean-probability"]
-Scaling = Literal["feature", "global", "window", "none"]
-
-
-@dataclass(frozen=True)
-class EmoLstmSettings:
-    """What the thesis states, and our choice where it does not.
-
-    Attributes:
-        inputs: descriptors of a step; 65 of ComParE 2016 and their 65 deltas.
-        classes: neutral, anger, happiness, sadness, other.
-        units, second_units, dense_units: widths (4.6.1); EMO_s has `dense_units` numbers.
-        dropout: share dropped after each LSTM. Not stated; ours.
-        activation: of the dense layer of 32. Not stated; "tanh", as in the layer that gives EMO_v
-            (4.6.2, 5.4.2), keeps EMO_s within ±1 and no column dead. "linear" and "relu" are the
-            other readings.
-        reduction: how steps become one decision a window. Not stated; "mean" of the logits of all
-            valid steps, "last" takes the last valid step, "mean-probability" averages after
-            softmax.
-        scaling: what the scaling to [-1, 1] looks at (5.3.3). "feature": least and greatest of
-            each descriptor over the training side; "global": one pair for all descriptors;
-            "window": each descriptor's own within each window; "none".
-        rate_hz: steps a second. 100 as in emotion training; 30 keeps the rows at the time stamps
-            of the video frames (4.6.1), which makes 300 rows cover 10 s instead of 3 s.
-        window_seconds, hop_seconds: windows in training; 2 of 3 s overlap (5.3.3).
-    """
-
-    inputs: int = 130
-    classes: int = 5
-    units: int = 64
-    second_units: int = 32
-    dense_units: int = 32
-    dropout: float = 0.2
-    activation: Activation = "tanh"
-    reduction: Reduction = "mean"
-    scaling: Scaling = "feature"
-    rate_hz: int = 100
-    window_seconds: float = 3.0
-    hop_seconds: float = 1.0
-
-    @property
-    def dim(self) -> int:
-        """Numbers in a feature vector."""
-        return self.dense_units
-
+from avfd.nets.settings import Activation, EmoLstmSettings
 
 PAPER = EmoLstmSettings()
 SMALL = EmoLstmSettings(units=16, second_units=16, rate_hz=20)

@@ -9,13 +9,12 @@ second[row + y, column + x] = first[row, column].
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-FlowName = Literal["lucas-kanade", "horn-schunck"]
+from avfd.nets.settings import FlowName
 
 WINDOW_SIGMA_PX = 2.0  # of the Gaussian window of the least squares
 FLATNESS = 1e-5  # added to the diagonal: where the picture is flat, nothing moves

@@ -7,56 +7,11 @@ the first experiment, tanh in the second. Kernel and pooling sizes are not state
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
-
 import torch
 from torch import Tensor, nn
 
 from avfd.errors import InputError
-
-
-@dataclass(frozen=True)
-class FramesCnn3dSettings:
-    """What the thesis states, and our choice where it does not.
-
-    Attributes:
-        frames: of a window; 10 s at 30 a second. Other lengths run too.
-        rows, columns: size of a frame, 100 x 93.
-        channels: 3 for RGB (frames are not processed at this stage), 1 for gray.
-        classes: neutral, anger, happiness, sadness, other.
-        filters, units: of the first and the second convolution; EMO_v has `units` numbers.
-        kernel_frames, kernel_px: of both convolutions. Not stated; odd, so that every frame keeps
-            its vector.
-        pool_px: side of the max pooling, in space only: time must last. Not stated.
-        dropout: share dropped after the pooling. Not stated.
-        activation: "softmax" over the 32 units (5.4.1) or "tanh" (5.4.2).
-        plane: "full": the second kernel covers the whole pooled plane, as the last convolution
-            of the exact network does; "mean": `kernel_px` and then the mean over the plane.
-        label: "frame": one decision a frame (5.4.1); "clip": one a window, the mean of its
-            frames' logits (5.4.2).
-    """
-
-    frames: int = 300
-    rows: int = 100
-    columns: int = 93
-    channels: int = 3
-    classes: int = 5
-    filters: int = 2
-    units: int = 32
-    kernel_frames: int = 3
-    kernel_px: int = 3
-    pool_px: int = 2
-    dropout: float = 0.2
-    activation: Literal["tanh", "softmax"] = "tanh"
-    plane: Literal["full", "mean"] = "full"
-    label: Literal["clip", "frame"] = "clip"
-
-    @property
-    def dim(self) -> int:
-        """Numbers in a feature vector."""
-        return self.units
-
+from avfd.nets.settings import FramesCnn3dSettings
 
 EXPERIMENT_1 = FramesCnn3dSettings(activation="softmax", label="frame")
 EXPERIMENT_2 = FramesCnn3dSettings()

@@ -7,7 +7,6 @@ neither which gradient, which flow nor which scaling; each is a setting here.
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from typing import Literal
 
 import numpy as np
 import torch
@@ -16,55 +15,16 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from avfd.errors import InputError
-from avfd.nets.flow import FlowName, central, optical_flow
+from avfd.nets.flow import central, optical_flow
+from avfd.nets.settings import MapScaling, MapSettings
 
-Gradient = Literal["central", "sobel", "forward"]
-MapScaling = Literal["fixed", "standard", "unit", "raw"]
-
+DEFAULT = MapSettings()
 FRAMES = 7
 KINDS = 5  # gray, x and y gradient, x and y flow
 MAPS = 3 * FRAMES + 2 * (FRAMES - 1)
 LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601
 # What "fixed" takes off and divides by: about the mean and the spread of each kind on face crops.
 GRAY_MEAN, GRAY_SPREAD, GRADIENT_SPREAD, FLOW_SPREAD_PX = 0.5, 0.25, 0.05, 0.5
-
-
-@dataclass(frozen=True)
-class MapSettings:
-    """How faces become maps.
-
-    Attributes:
-        long_px, short_px: size of a map; the thesis has 80 x 60, Ji et al. 60 x 40.
-        long_axis: "height": maps are 80 high and 60 wide, as the shape (80, 60, 33) of the
-            thesis reads and as faces are; "width": 60 high and 80 wide.
-        antialias: bicubic over as many pixels as a smaller picture's pixel covers (the way of
-            Pillow); False: over 4 x 4 pixels whatever the size (the way of OpenCV).
-        gradient: "central" differences, "sobel" (smoothed across), or "forward" differences.
-        flow: the algorithm of the optical flow.
-        scaling: "fixed": each kind of map by one fixed mean and spread, which suits tanh and
-            keeps a still face still; "standard": each kind to mean 0 and deviation 1 in each
-            stack; "unit": gray in [0, 1], gradients of it, flow in pixels; "raw": gray in
-            [0, 255].
-    """
-
-    long_px: int = 80
-    short_px: int = 60
-    long_axis: Literal["height", "width"] = "height"
-    antialias: bool = True
-    gradient: Gradient = "central"
-    flow: FlowName = "lucas-kanade"
-    scaling: MapScaling = "fixed"
-
-    @property
-    def rows(self) -> int:
-        return self.long_px if self.long_axis == "height" else self.short_px
-
-    @property
-    def columns(self) -> int:
-        return self.short_px if self.long_axis == "height" else self.long_px
-
-
-DEFAULT = MapSettings()
 
 
 @dataclass(frozen=True)

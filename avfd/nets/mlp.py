@@ -5,42 +5,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
 
-
-@dataclass(frozen=True)
-class MlpSettings:
-    """What the thesis states, and our choice where it does not.
-
-    Attributes:
-        steps, columns: of an utterance: (100, 39) for 10 s, so `rate_hz` is 10.
-        classes: anger, happiness, sadness, neutral.
-        first_units, second_units, third_units: widths of the hidden layers.
-        dropout: share dropped after each hidden layer; none is mentioned.
-        rate_hz: steps a second.
-        normalise: batch normalisation of the input. The thesis applies no normalisation (5.3.1);
-            descriptors as unlike in size as F0 and MFCCs then drown each other, so it can be had.
-    """
-
-    steps: int = 100
-    columns: int = 39
-    classes: int = 4
-    first_units: int = 1024
-    second_units: int = 512
-    third_units: int = 256
-    dropout: float = 0.0
-    rate_hz: int = 10
-    normalise: bool = False
-
-    @property
-    def dim(self) -> int:
-        """Numbers in a feature vector."""
-        return self.third_units
-
+from avfd.nets.settings import MlpSettings
 
 PAPER = MlpSettings()
 SMALL = MlpSettings(first_units=32, second_units=16, third_units=8, normalise=True)

@@ -7,35 +7,12 @@ trainable numbers.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import torch
 from torch import Tensor, nn
 
-STAGES = 4
+from avfd.nets.settings import ResNet18Settings
+
 BLOCKS = 2  # in each stage
-
-
-@dataclass(frozen=True)
-class ResNet18Settings:
-    """The published network by default.
-
-    Attributes:
-        classes: logits; 8 emotions of RAVDESS.
-        width: channels of the first stage, doubled at each further one; features are 8 * width.
-        coefficients, frames: MFCC coefficients and columns of a second at 44.1 kHz; what
-            extraction gives, other sizes run too.
-    """
-
-    classes: int = 8
-    width: int = 64
-    coefficients: int = 10
-    frames: int = 87
-
-    @property
-    def dim(self) -> int:
-        """Numbers in a feature vector."""
-        return self.width << (STAGES - 1)
 
 
 PUBLISHED = ResNet18Settings()

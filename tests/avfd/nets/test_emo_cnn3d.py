@@ -123,10 +123,10 @@ def test_series_has_a_vector_a_frame_and_each_is_its_stack():
         series = network.series(run)
         assert series.shape == (12, 32)
         around = run[[2, 3, 4, 5, 6, 7, 8]]
-        alone = network.features(hardwired_maps(around, network.settings.maps)[None])[0]
+        alone = network.features(hardwired_maps(around, network.settings)[None])[0]
         torch.testing.assert_close(series[5], alone, atol=1e-5, rtol=1e-5)
         start = run[[0, 0, 0, 0, 1, 2, 3]]
-        alone = network.features(hardwired_maps(start, network.settings.maps)[None])[0]
+        alone = network.features(hardwired_maps(start, network.settings)[None])[0]
         torch.testing.assert_close(series[0], alone, atol=1e-5, rtol=1e-5)
 
 
