@@ -24,13 +24,15 @@ from avfd.nets.hardwired import (
     frame_maps,
     hardwired_maps,
 )
-from avfd.nets.settings import EmoCnn3dSettings, FramesCnn3dSettings, MapSettings
+from avfd.nets.settings import Cnn3dShape, EmoCnn3dSettings, FramesCnn3dSettings, MapSettings
 
 __all__ = [
     "JI",
     "MAPS",
     "PAPER",
     "SMALL",
+    "Cnn3dLayers",
+    "Cnn3dShape",
     "EmoCnn3d",
     "EmoCnn3dSettings",
     "FrameMaps",
@@ -60,10 +62,10 @@ JI = EmoCnn3dSettings(
 SMALL = EmoCnn3dSettings(long_px=40, short_px=30)
 
 
-class EmoCnn3d(nn.Module):
+class Cnn3dLayers(nn.Module):
     """Maps [batch, 33, rows, columns] → EMO_v [batch, 32] → logits [batch, classes]."""
 
-    def __init__(self, settings: EmoCnn3dSettings = PAPER) -> None:
+    def __init__(self, settings: Cnn3dShape, classes: int) -> None:
         super().__init__()
         self.settings = s = settings
         sets, second = s.first_sets, s.first_sets * s.second_per_set
@@ -79,7 +81,7 @@ class EmoCnn3d(nn.Module):
         maps = second * sum(last for _, last in times)
         self.last = _Last(maps, s.units, rows, columns, each=s.last == "connections")
         self.dropout = nn.Dropout(s.dropout)
-        self.out = nn.Linear(s.units, s.classes, bias=s.out_bias)
+        self.out = nn.Linear(s.units, classes, bias=s.out_bias)
 
     def features(self, x: Tensor) -> Tensor:
         """EMO_v [batch, units] of hardwired maps [batch, 33, rows, columns]."""
@@ -91,7 +93,7 @@ class EmoCnn3d(nn.Module):
             return torch.softmax(values, dim=1)
         return torch.tanh(values)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def logits(self, x: Tensor) -> Tensor:
         """Logits [batch, classes]; `x` as in `features`."""
         logits: Tensor = self.out(self.dropout(self.features(x)))
         return logits
@@ -146,10 +148,21 @@ class EmoCnn3d(nn.Module):
         return times, (rows, columns)
 
 
+class EmoCnn3d(Cnn3dLayers):
+    """The network that learns emotions."""
+
+    def __init__(self, settings: EmoCnn3dSettings = PAPER) -> None:
+        super().__init__(settings, settings.classes)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Logits [batch, classes] of hardwired maps [batch, 33, rows, columns]."""
+        return self.logits(x)
+
+
 KIND_FRAMES = [FRAMES] * 3 + [FRAMES - 1] * 2
 
 
-def padded(faces: Tensor, settings: EmoCnn3dSettings) -> Tensor:
+def padded(faces: Tensor, settings: Cnn3dShape) -> Tensor:
     """Faces [frames, h, w, 3] with the first and last repeated where every frame has a stack."""
     if settings.pad == "none":
         return faces
@@ -157,7 +170,7 @@ def padded(faces: Tensor, settings: EmoCnn3dSettings) -> Tensor:
     return torch.cat([faces[:1].expand(before, -1, -1, -1), faces, *[faces[-1:]] * after])
 
 
-def starts_of(frames: int, settings: EmoCnn3dSettings = PAPER) -> list[int]:
+def starts_of(frames: int, settings: Cnn3dShape = PAPER) -> list[int]:
     """First of the seven (padded) frames of each vector that `series` gives.
 
     With "edge" vector i stands for frame i * hop and saw frames i * hop - 3 … i * hop + 3, those

@@ -91,7 +91,11 @@ def hardwired_maps(faces: Tensor | NDArray[np.uint8], settings: MapSettings = DE
 
 def frame_maps(faces: Tensor | NDArray[np.uint8], settings: MapSettings = DEFAULT) -> FrameMaps:
     """The maps of any number of consecutive faces [..., frames, height, width, 3]."""
-    gray = resized_gray(torch.as_tensor(faces), settings)
+    return maps_of_gray(resized_gray(torch.as_tensor(faces), settings), settings)
+
+
+def maps_of_gray(gray: Tensor, settings: MapSettings = DEFAULT) -> FrameMaps:
+    """The maps of consecutive gray pictures in [0, 1], [..., frames, rows, columns]."""
     gradient_x, gradient_y = _GRADIENTS[settings.gradient](gray)
     flow = optical_flow(gray[..., :-1, :, :], gray[..., 1:, :, :], settings.flow)
     return FrameMaps(
@@ -100,7 +104,10 @@ def frame_maps(faces: Tensor | NDArray[np.uint8], settings: MapSettings = DEFAUL
 
 
 def resized_gray(faces: Tensor, settings: MapSettings = DEFAULT) -> Tensor:
-    """Gray in [0, 1], [..., rows, columns], of RGB faces [..., height, width, 3]; bicubic."""
+    """Gray in [0, 1], [..., rows, columns], of RGB faces [..., height, width, 3]; bicubic.
+
+    Rounded to whole 255ths, as pictures of 8 bits are, so it can be kept as such.
+    """
     if faces.shape[-1] != 3:
         raise InputError("faces are RGB", found=tuple(faces.shape), accepted="[..., h, w, 3]")
     values = faces.float() / 255 if faces.dtype == torch.uint8 else faces.float()
@@ -110,7 +117,7 @@ def resized_gray(faces: Tensor, settings: MapSettings = DEFAULT) -> Tensor:
     flat = gray.reshape(-1, 1, height, width)
     if (height, width) != size:
         flat = F.interpolate(flat, size=size, mode="bicubic", antialias=settings.antialias)
-    return flat.clamp(0, 1).reshape(*batch, *size)
+    return (flat.clamp(0, 1) * 255).round().reshape(*batch, *size) / 255
 
 
 def sobel(x: Tensor) -> tuple[Tensor, Tensor]:

@@ -54,12 +54,11 @@ class MapSettings:
 
 
 @dataclass(frozen=True)
-class EmoCnn3dSettings(MapSettings):
+class Cnn3dShape(MapSettings):
     """What the thesis states, and our choice where it does not.
 
     Attributes:
         (those of the maps): see `MapSettings`.
-        classes: neutral, anger, happiness, sadness, other.
         units: of the last convolution, EMO_v's width.
         activation: of EMO_v. "tanh" (5.4.2, better than the "softmax" tried before).
         hidden: after each convolution (and each trained pooling). Not stated; "tanh" as in Ji et
@@ -80,7 +79,6 @@ class EmoCnn3dSettings(MapSettings):
             gives 294 vectors of 300 frames.
     """
 
-    classes: int = 5
     units: int = 32
     activation: Literal["tanh", "softmax"] = "tanh"
     hidden: Literal["tanh", "relu"] = "tanh"
@@ -103,6 +101,17 @@ class EmoCnn3dSettings(MapSettings):
         """(rows, columns) of sizes given along the long and the short side."""
         long, short = long_and_short
         return (long, short) if self.long_axis == "height" else (short, long)
+
+
+@dataclass(frozen=True)
+class EmoCnn3dSettings(Cnn3dShape):
+    """The network as it learns emotions.
+
+    Attributes:
+        classes: neutral, anger, happiness, sadness, other.
+    """
+
+    classes: int = 5
 
 
 @dataclass(frozen=True)
