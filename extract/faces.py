@@ -80,6 +80,7 @@ class FaceTracker:
         self._next_slot = max(self._next_slot, end_slot)
 
 
-def first_slot_from(seconds: float) -> int:
+def first_slot_from(seconds: float, rate_hz: int = TRACK_RATE_HZ) -> int:
     """The first slot whose centre is not before a moment."""
-    return max(0, math.ceil(seconds * TRACK_RATE_HZ - 0.5 - _CENTRE_TOLERANCE))
+    tolerance = _CENTRE_TOLERANCE * rate_hz / TRACK_RATE_HZ  # the same in seconds at any rate
+    return max(0, math.ceil(seconds * rate_hz - 0.5 - tolerance))

@@ -53,11 +53,18 @@ class FaceBlock:
         crops: uint8 [n, size, size, 3], RGB; black where there is no face.
         first_slot: slot of crop 0 at the spec's rate.
         valid: bool [n]; False where no face was followed at that moment.
+        lead, tail: crops at the start and at the end that are only shown: they belong to other
+            blocks. Given to backbones that ask for them by `crops_around`.
+        end_slot: the first slot after the clip's pictures, where it is known: in the last block,
+            and in others that their end completes. None: the pictures go on after this block.
     """
 
     crops: NDArray[np.uint8]
     first_slot: int
     valid: NDArray[np.bool_]
+    lead: int = 0
+    tail: int = 0
+    end_slot: int | None = None
 
     def __post_init__(self) -> None:
         n = len(self.crops)
@@ -69,6 +76,8 @@ class FaceBlock:
             )
         if self.valid.shape != (n,):
             raise InputError("one validity per crop", found=self.valid.shape, accepted=(n,))
+        if min(self.lead, self.tail) < 0 or self.lead + self.tail > n:
+            raise InputError("more crops around than there are", found=(self.lead, self.tail, n))
         self.crops.setflags(write=False)  # several backbones are given the same block
         self.valid.setflags(write=False)
 
@@ -101,6 +110,8 @@ class Backbone(ABC):
     """
 
     spec: BackboneSpec
+    #: Crops before and after a block that its slots depend on.
+    crops_around: tuple[int, int] = (0, 0)
 
     def load(self, files: Mapping[str, Path], device: str = "cpu") -> None:  # noqa: B027
         """Make ready in a worker; backbones without model files have nothing to do.

@@ -16,7 +16,6 @@ from avfd.specs import ABSENT, DONE, FAILED, AudioInput, BackboneSpec, FaceInput
 from extract.assembly import Assembly, Grid, Place
 from extract.backbones.base import AudioBlock, Backbone, FaceBlock, Slots
 from extract.face_detector import Detector, Face
-from extract.face_feed import CropBlocks
 from extract.pipeline import ClipReport, run_clip
 from extract.scans import Roots, with_stat
 from extract.task import FACE_TRACK, Task
@@ -184,16 +183,19 @@ def test_a_missing_file_is_a_failure_that_names_it(sound: Clip, tmp_path: Path) 
     assert "a.wav: No such file" in result.reason
 
 
-def test_crops_of_a_cached_track_equal_those_of_a_fresh_one(film: Clip, tmp_path: Path) -> None:
-    track, fresh = run(
-        film, tmp_path, TrackRows(), TinyFaces(), detector=OneFace()
-    ).results.values()
+@pytest.mark.parametrize("rate_hz", [7, 10, 15, 30, 32, 60])
+def test_crops_of_a_cached_track_equal_those_of_a_fresh_one(
+    rate_hz: int, film: Clip, tmp_path: Path
+) -> None:
+    faces = TinyFaces()
+    faces.spec = replace(FACES, rate_hz=rate_hz, faces=FaceInput(rate_hz, 8))
+    track, fresh = run(film, tmp_path, TrackRows(), faces, detector=OneFace()).results.values()
     assert track.values.shape == (2, 30, 18)
-    assert fresh.values.shape == (2, 10, 8, 8, 3)
+    assert fresh.values.shape == (2, rate_hz, 8, 8, 3)
     assert track.valid.all()
     assert fresh.valid.all()
     assert fresh.values.any()
-    (again,) = run(film, tmp_path, TinyFaces(), stored={FACE_TRACK: track}).results.values()
+    (again,) = run(film, tmp_path, faces, stored={FACE_TRACK: track}).results.values()
     assert np.array_equal(again.values, fresh.values)
     assert np.array_equal(again.valid, fresh.valid)
 
@@ -226,25 +228,6 @@ def test_a_failing_detector_costs_the_face_columns_only(
     ).results.values()
     assert level.status == DONE
     assert (crops.status, crops.reason) == (FAILED, "RuntimeError: graph has errors")
-
-
-def test_crops_come_in_blocks_of_whole_seconds_up_to_the_last_row() -> None:
-    blocks = CropBlocks(FaceInput(10, 4), rows=19)
-    done = []
-    for track_slot in range(45, 19 * 30):
-        for slot in blocks.due(track_slot):
-            done += blocks.put(slot, np.full((4, 4, 3), slot % 251, dtype=np.uint8))
-    done += blocks.finish()
-    assert [(b.first_slot, len(b.crops)) for b in done] == [(0, 80), (80, 80), (160, 30)]
-    valid = np.concatenate([b.valid for b in done])
-    assert np.flatnonzero(~valid).tolist() == list(range(15))  # centres before 1.5 s
-    marks = np.concatenate([b.crops for b in done])[:, 0, 0, 0]
-    assert marks[15:].tolist() == [slot % 251 for slot in range(15, 190)]
-
-
-def test_a_rate_above_the_tracks_takes_each_slot_as_often_as_needed() -> None:
-    blocks = CropBlocks(FaceInput(32, 4), rows=1)
-    assert [slot for track_slot in range(30) for slot in blocks.due(track_slot)] == list(range(32))
 
 
 def test_a_grid_masks_what_is_not_finite_and_what_lies_past_the_end() -> None:
