@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from avfd.asks import bind, parse
-from classify.estimators import boosting, linear, recurrent
+from classify.estimators import boosting, emotion, iat, linear, mel_cnn, recurrent, td3mf
 from classify.estimators.base import (
     Estimator,
     EstimatorOptions,
@@ -18,7 +18,7 @@ from classify.estimators.base import (
 __all__ = ["Estimator", "EstimatorOptions", "Validation", "build", "kind_of", "load", "names"]
 
 # Importing these files is what registers their estimators; none of them imports its library.
-_FILED = (boosting, linear, recurrent)
+_FILED = (boosting, emotion, iat, linear, mel_cnn, recurrent, td3mf)
 
 
 def names() -> list[str]:

@@ -17,6 +17,7 @@ else:
     Settings = TypeVar("Settings")
 
 Monitor = Literal["loss", "auc", "accuracy", "train-loss"]
+Scheduled = Literal["none", "plateau", "milestones", "cosine"]
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,7 @@ class Training:
     momentum: float = 0.0
     dampening: float = 0.0
     clip_norm: float = 0.0
-    schedule: Literal["none", "plateau", "milestones", "cosine"] = "none"
+    schedule: Scheduled = "none"
     decay: float = 0.1
     plateau_patience: int = 7
     milestones: tuple[int, ...] = ()
