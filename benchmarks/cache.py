@@ -35,7 +35,6 @@ import zarr
 from numpy.typing import NDArray
 
 from avfd.cache import Cache, ClipResult, Entry
-from avfd.cache.chunks import RowStore
 from avfd.specs import DONE, BackboneSpec
 
 COLUMN = "bench"
@@ -149,7 +148,7 @@ class Bench:
 
     def read(self) -> list[Result]:
         column = self._open().snapshot().column(COLUMN)
-        rows = RowStore(dict(column.arrays())["embedding"])
+        rows = dict(column.arrays())["embedding"]
         whole = rows.read(0, rows.count)
         assert (whole == self.data).all()
         del whole

@@ -2,8 +2,9 @@
 
 Zarr copies a chunk several times on its way, which costs more than the disk does. Where an array
 has no codecs but `bytes` and crc32c, a chunk is its rows and four bytes of checksum: here those
-are put together once, and summed while they are still in the processor's cache. Arrays with other
-codecs go through Zarr.
+are put together once, and summed while they are still in the processor's cache; where the chunk is
+a file of this machine, it is read straight to where its rows belong. Arrays with other codecs go
+through Zarr.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import Awaitable, Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import google_crc32c
@@ -21,11 +23,14 @@ from zarr.codecs import BytesCodec, Crc32cCodec
 from zarr.core.buffer import cpu, default_buffer_prototype
 from zarr.core.sync import sync
 
+from avfd.cache.chunk_files import ChunkFiles
 from avfd.cache.layout import StoredArray
 from avfd.cache.spans import chunk_spans
 
 BLOCK_BYTES = 64 << 20
 CHECKSUM_BYTES = 4
+# Files read at once: enough to keep a disk busy, and twice as many gained nothing.
+FILES_AT_ONCE = 8
 
 Rows = NDArray[np.int64]
 
@@ -33,13 +38,17 @@ Rows = NDArray[np.int64]
 class RowStore:
     """The rows of one array along its first axis.
 
+    Args:
+        source: the Zarr array.
+        files: its chunk files, where it is of a snapshot in a folder.
+
     Attributes:
         source: the Zarr array.
         length: rows in a chunk.
         count: rows in the array.
     """
 
-    def __init__(self, source: StoredArray) -> None:
+    def __init__(self, source: StoredArray, files: ChunkFiles | None = None) -> None:
         self.source = source
         self.length, *self._item = source.chunks
         self.count = source.shape[0]
@@ -47,28 +56,41 @@ class RowStore:
         self.chunk_bytes = math.prod(source.chunks) * source.dtype.itemsize
         codecs = source.async_array.metadata.codecs
         self._plain = [type(codec) for codec in codecs] == [BytesCodec, Crc32cCodec]
+        self._files = files if self._plain else None
 
     def read(self, low: int, high: int) -> NDArray[Any]:
         """Rows [low, high), in memory of their own."""
-        rows: NDArray[Any] = sync(self.fetch(low, high))
-        return rows
+        return fetch_together([self], low, high)[0]
 
-    async def fetch(self, low: int, high: int) -> Any:
-        """Rows [low, high), as a task among others."""
-        if not self._plain:
-            return await self.source.async_array.getitem(slice(low, high))
+    def from_files(self, low: int, high: int) -> tuple[NDArray[Any], list[int]]:
+        """Rows [low, high) as far as files give them, and the chunks that are still missing."""
         high = min(high, self.count)
         out = np.empty((max(0, high - low), *self._item), dtype=self.dtype)
+        indices = range(low // self.length, math.ceil(high / self.length))
+        if self._files is None:
+            return out, list(indices)
+
+        def copy(index: int) -> bool:
+            return self._copy_file(index, out, low)
+
+        if len(indices) < FILES_AT_ONCE:
+            return out, [index for index in indices if not copy(index)]
+        with ThreadPoolExecutor(FILES_AT_ONCE) as pool:
+            copied = pool.map(copy, indices)
+            return out, [i for i, done in zip(indices, copied, strict=True) if not done]
+
+    async def from_store(self, out: NDArray[Any], low: int, missing: Sequence[int]) -> None:
+        """Complete what `from_files` began, as a task among others."""
+        if not self._plain:
+            out[:] = await self.source.async_array.getitem(slice(low, low + len(out)))
+            return
 
         async def copy(index: int) -> None:
             stored = await self._load(index)
-            at = index * self.length
-            part = out[max(at - low, 0) : max(at + self.length - low, 0)]
-            skipped = max(low - at, 0)
+            part, skipped = self._window(index, out, low)
             part[:] = 0 if stored is None else stored[skipped : skipped + len(part)]
 
-        await _each(copy, range(low // self.length, math.ceil(high / self.length)))
-        return out
+        await _each(copy, missing)
 
     def write(
         self, starts: Rows, stops: Rows, values: Sequence[NDArray[Any]], *, keep_empty: bool
@@ -150,6 +172,26 @@ class RowStore:
         rows: NDArray[Any] = payload.view(self.dtype).reshape(self.length, *self._item)
         return rows
 
+    def _copy_file(self, index: int, out: NDArray[Any], low: int) -> bool:
+        """Copy a chunk's file to its rows of `out`; False where that cannot be done."""
+        part, skipped = self._window(index, out, low)
+        whole = len(part) == self.length
+        payload = part.reshape(-1).view(np.uint8) if whole else self._empty()[0][:-CHECKSUM_BYTES]
+        checksum = np.empty(CHECKSUM_BYTES, dtype=np.uint8)
+        read = self._files is not None and self._files.read(index, payload, checksum)
+        if not read or (_checksum(payload) != checksum).any():
+            return False
+        if not whole:
+            rows = payload.view(self.dtype).reshape(self.length, *self._item)
+            part[:] = rows[skipped : skipped + len(part)]
+        return True
+
+    def _window(self, index: int, out: NDArray[Any], low: int) -> tuple[NDArray[Any], int]:
+        """The chunk's part of `out`, whose first row is `low`, and its rows in front of that."""
+        at = index * self.length
+        part = out[max(at - low, 0) : max(at + self.length - low, 0)]
+        return part, max(low - at, 0)
+
     def _place(self, index: int) -> tuple[Any, str]:
         """Store and key of a chunk."""
         array = self.source.async_array
@@ -158,13 +200,16 @@ class RowStore:
 
 
 def fetch_together(sources: Sequence[RowStore], low: int, high: int) -> list[NDArray[Any]]:
-    """Rows [low, high) of several arrays: one wait instead of many."""
+    """Rows [low, high) of several arrays, in memory of their own: one wait instead of many."""
+    parts = [source.from_files(low, high) for source in sources]
 
-    async def fetch() -> Any:
-        return await asyncio.gather(*(source.fetch(low, high) for source in sources))
+    async def complete() -> None:
+        pairs = zip(sources, parts, strict=True)
+        await asyncio.gather(*(s.from_store(out, low, rest) for s, (out, rest) in pairs if rest))
 
-    together: list[NDArray[Any]] = sync(fetch())
-    return together
+    if any(missing for _, missing in parts):
+        sync(complete())
+    return [out for out, _ in parts]
 
 
 def _checksum(payload: NDArray[np.uint8]) -> NDArray[np.uint8]:

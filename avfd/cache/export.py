@@ -122,7 +122,7 @@ def _zarr_values(
 ) -> None:
     """Fill `embedding` and, where the column has seconds, `valid`."""
     targets = {
-        name: _like(group, name, source, int(rows.sum())) for name, source in column.arrays()
+        name: _like(group, name, each.source, int(rows.sum())) for name, each in column.arrays()
     }
     for batch in _batches(reader, column):
         at = np.array([place[key] for key, _ in batch])

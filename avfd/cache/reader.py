@@ -11,11 +11,11 @@ import numpy as np
 import zarr
 from numpy.typing import NDArray
 
+from avfd.cache.chunk_files import ChunkFiles, SnapshotFiles
 from avfd.cache.chunks import RowStore, fetch_together
 from avfd.cache.layout import (
     ClipArrays,
     ColumnFacts,
-    StoredArray,
     array,
     column_group,
     column_names,
@@ -108,6 +108,19 @@ class Reader:
         alive = np.flatnonzero(self.clips.alive)
         return dict(zip(self.clips.key[alive], alive.tolist(), strict=True))
 
+    def chunk_files(self, path: str) -> ChunkFiles | None:
+        """The files with the chunks of an array; None where the cache is in no folder."""
+        return None if self._files is None else self._files.array(path)
+
+    @cached_property
+    def _files(self) -> SnapshotFiles | None:
+        folder = self._store.folder
+        if folder is None:
+            return None
+        with store_errors(self._store.url):
+            description = self._store.repository.inspect_snapshot(self.snapshot_id)
+        return SnapshotFiles(folder, description)
+
     def _unknown(self, key: str) -> MissingError:
         return MissingError(
             "no such clip in the cache",
@@ -136,8 +149,8 @@ class ColumnReader:
         self.fingerprint = str(self.spec_facts["fingerprint"])
         self.rate_hz, self.shape, self.dtype = facts.rate_hz, facts.shape, np.dtype(facts.dtype)
         self.clip_level = facts.clip_level
-        self._embedding = RowStore(array(group, "embedding"))
-        self._valid = None if self.clip_level else RowStore(array(group, "valid"))
+        self._embedding = self._rows("embedding")
+        self._valid = None if self.clip_level else self._rows("valid")
 
     def statuses(self, keys: Sequence[str]) -> NDArray[np.uint8]:
         """PENDING, DONE, FAILED or ABSENT of each clip, uint8 [keys]."""
@@ -192,10 +205,14 @@ class ColumnReader:
             for name, start, stop in ranges:
                 yield name, ClipColumn(values.take(start, stop), valid.take(start, stop))
 
-    def arrays(self) -> list[tuple[str, StoredArray]]:
-        """Name and array of what has the clips' numbers: `embedding` and, by seconds, `valid`."""
+    def arrays(self) -> list[tuple[str, RowStore]]:
+        """Name and rows of what has the clips' numbers: `embedding` and, by seconds, `valid`."""
         both = {"embedding": self._embedding, "valid": self._valid}
-        return [(name, rows.source) for name, rows in both.items() if rows is not None]
+        return [(name, rows) for name, rows in both.items() if rows is not None]
+
+    def _rows(self, name: str) -> RowStore:
+        files = self._reader.chunk_files(f"{self.name}/{name}")
+        return RowStore(array(self._group, name), files)
 
     def _ranges(self, entries: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """First and last-plus-one row of each entry's data along the first axis."""

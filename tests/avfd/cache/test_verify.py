@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from avfd.cache import ClipResult
-from avfd.errors import CacheError
+from avfd.errors import CacheError, StoreError
 from avfd.specs import FAILED
 
 
@@ -61,13 +61,21 @@ def test_a_damaged_chunk_is_named_and_mended(filled, open_cache, make, tmp_path,
         np.testing.assert_array_equal(data.valid, make.valid(reader.entry(key)))
 
 
-def test_reading_a_damaged_chunk_says_what_to_do(filled, open_cache, make, tmp_path):
-    flip(chunk_file(tmp_path, make.values(9).tobytes()))
+@pytest.mark.parametrize(
+    ("harm", "error", "words"),
+    [
+        (flip, CacheError, "verify --repair"),
+        (cut, CacheError, "verify --repair"),
+        (Path.unlink, StoreError, "cannot be used"),
+    ],
+)
+def test_reading_a_damaged_chunk_says_so(filled, open_cache, make, tmp_path, harm, error, words):
+    harm(chunk_file(tmp_path, make.values(9).tobytes()))
     column = open_cache().snapshot().column("mel")
-    with pytest.raises(CacheError, match="verify --repair"):
+    with pytest.raises(error, match=words):
         column.read(make.key(9))
-    with pytest.raises(CacheError, match="verify --repair"):
-        list(column.iterate([make.key(9)]))
+    with pytest.raises(error, match=words):
+        list(column.iterate(open_cache().snapshot().keys))
     np.testing.assert_array_equal(column.read(make.key(20)).values, make.values(20))
 
 
