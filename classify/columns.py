@@ -107,7 +107,7 @@ class CacheSource:
                 done = key in self._done
                 parts.append(self._slots(high - low, column.read(key, low, high) if done else None))
             start += self._rows[key]
-        return _stacked(parts)
+        return _stacked(parts or [self._slots(0, None)])
 
     def validity(self, sample: int) -> Mask:
         """The mask of a covered sample, [rows, rate], without reading its values."""

@@ -11,7 +11,7 @@ import shutil
 import tempfile
 from dataclasses import dataclass
 from typing import Any, Protocol
-from weakref import WeakKeyDictionary
+from weakref import WeakKeyDictionary, proxy
 
 import numpy as np
 from numpy.typing import NDArray
@@ -89,17 +89,18 @@ class Copied:
 
 
 class Direct:
-    """A source too large to copy, read when asked."""
+    """A source too large to copy, read when asked; it does not keep the source alive."""
 
     def __init__(self, source: Source, view: View) -> None:
-        self._source, self._view = source, view
+        self._source, self._view = proxy(source), view
 
     def read(self, sample: int, first: int, stop: int) -> Slots:
         slots = self._source.native(sample, first, stop)
         return Slots(self._view.apply(slots.values), slots.valid)
 
     def validity(self, sample: int) -> Mask:
-        return self._source.validity(sample)
+        mask: Mask = self._source.validity(sample)
+        return mask
 
 
 _HELD: WeakKeyDictionary[Source, dict[View, Held]] = WeakKeyDictionary()

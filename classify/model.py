@@ -115,14 +115,17 @@ class Model:
         return cut(samples, self.options.windows).samples
 
     def score(self, samples: Samples) -> Scores:
-        """The verdict on each sample, and on each second of it where clips are cut."""
+        """The verdict on each sample, and on each second of it.
+
+        Of the seconds where clips are cut into windows or every member has scores of its own.
+        """
         by_member = self._by_member(samples)
         if len(by_member) == 1:
             return next(iter(by_member.values()))
         fused = self.fusion_.combine({n: s.probabilities for n, s in by_member.items()})
-        if self.options.windows.window_seconds is None:
+        seconds = {n: s.seconds for n, s in by_member.items() if s.seconds is not None}
+        if len(seconds) < len(by_member):
             return Scores(fused)
-        seconds = {n: s.seconds or [] for n, s in by_member.items()}
         return Scores(
             fused,
             [
@@ -139,7 +142,8 @@ class Model:
 
     def _score_member(self, estimator: Estimator, samples: Samples) -> Scores:
         if self.options.windows.window_seconds is None:
-            return Scores(estimator.predict_proba(samples.features))
+            p = estimator.predict_proba(samples.features)
+            return Scores(p, estimator.second_probabilities(samples.features))
         windows = cut(samples, self.options.windows)
         p = estimator.predict_proba(windows.samples.features)
         return joined(p, windows, self.options.windows.aggregate)

@@ -86,6 +86,8 @@ class Estimator(ABC):
     takes: ClassVar[tuple[str, ...] | None] = None
     #: Those of them that it cannot do without.
     needs: ClassVar[tuple[str, ...]] = ()
+    #: Seconds of a window and of a hop, where none are asked for; None: whole clips.
+    default_windows: ClassVar[tuple[int, int] | None] = None
     #: Whether `fit` makes use of a validation side.
     stops_early: ClassVar[bool] = False
     #: Whether `fit` wants the classes of the tracks alone (`parts`).
@@ -176,6 +178,13 @@ class Estimator(ABC):
     @abstractmethod
     def usable(self, features: Features) -> Mask:
         """Which samples have anything to look at, [samples]."""
+
+    def second_probabilities(self, features: Features) -> list[Floats] | None:
+        """Class probabilities of every second, [seconds, classes] a sample, NaN where none.
+
+        None for estimators that say something of the whole only.
+        """
+        return None
 
     @abstractmethod
     def _fit(
