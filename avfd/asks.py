@@ -1,7 +1,7 @@
 """`NAME:key=value,key=value`: how a backbone or a model is asked for with options.
 
 The options of a thing are the fields of a frozen dataclass; an ask is bound to an instance that
-holds the defaults.
+holds the defaults. Several numbers in one option are joined by a plus: `widths=32+64`.
 """
 
 from __future__ import annotations
@@ -109,6 +109,8 @@ def _typed(where: str, text: str, kind: Any) -> object:
             if str(value) == text:
                 return value
         raise _not_accepted(where, text, ", ".join(map(str, get_args(kind))))
+    if origin is tuple:
+        return tuple(_typed(where, part, get_args(kind)[0]) for part in text.split("+"))
     if kind is bool:
         if text.lower() in _WORDS:
             return _WORDS[text.lower()]

@@ -38,6 +38,7 @@ FORMAT_VERSION = 1
 RUN_FILE, METRICS_FILE = "run.json", "metrics.json"
 SCORES_FILE, SECONDS_FILE = "scores.parquet", "seconds.parquet"
 MODEL_FOLDER = "model"
+WEIGHTS_FOLDER = "weights"
 FIGURES_FOLDER = "figures"
 EVALUATIONS_FOLDER = "evaluations"
 _PARTIAL = ".partial-"
@@ -154,6 +155,11 @@ class PartialRun:
     def figures_dir(self) -> Path:
         """Does not exist yet."""
         return self.folder / FIGURES_FOLDER
+
+    @property
+    def weights_dir(self) -> Path:
+        """Where networks that stage 1 can run are put; does not exist yet."""
+        return self.folder / WEIGHTS_FOLDER
 
     def write_facts(self, facts: Mapping[str, Any]) -> None:
         self._facts = {"format_version": FORMAT_VERSION, "id": self.id, **facts}

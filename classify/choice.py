@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from avfd.cache import ColumnReader, Reader
 from avfd.errors import InputError, MissingError
 from classify import estimators
-from classify.estimators.base import Balance, EstimatorOptions
+from classify.estimators.base import Balance, Estimator, EstimatorOptions
 from classify.fusion import check_rule
 from classify.model import MemberOptions, ModelOptions
 from classify.windows import Windows
@@ -179,9 +179,20 @@ def model_options(options: FitOptions, modalities: tuple[str, ...], classes: int
         options.minutes,
         options.device,
     )
-    for member in members.values():
-        estimators.build(member.model, told).check_modalities(member.modalities)
-    return ModelOptions(members, options.rule, told, options.windows)
+    built = [estimators.build(member.model, told) for member in members.values()]
+    for estimator, member in zip(built, members.values(), strict=True):
+        estimator.check_modalities(member.modalities)
+    return ModelOptions(members, options.rule, told, _windows(options, built))
+
+
+def _windows(options: FitOptions, built: Sequence[Estimator]) -> Windows:
+    """The windows asked for, else those that the model is made for."""
+    made_for = {estimator.default_windows for estimator in built}
+    if options.window_seconds is None and options.hop_seconds is None and len(made_for) == 1:
+        (own,) = made_for
+        if own is not None:
+            return Windows(own[0], own[1], options.aggregate)
+    return options.windows
 
 
 def choose_columns(options: FitOptions, readers: Mapping[str, Reader]) -> dict[str, str]:

@@ -36,6 +36,7 @@ from classify.provenance import columns_facts, restricted_notes, versions, weigh
 from classify.run_figures import write_figures
 from classify.scoring import metrics_by_side, scores_frame, seconds_frame
 from classify.sides import Fold, Plan, plan_of
+from classify.trained_weights import card_of, write_weights
 from classify.windows import Floats
 
 if TYPE_CHECKING:
@@ -204,7 +205,11 @@ def _write(home: Home, options: FitOptions, prepared: Prepared, fitted: Fitted) 
         partial.write_metrics(metrics)
         drawn = BootstrapOptions(options.replicates, options.seed)
         write_figures(partial.figures_dir, fitted.scores, rates, metrics, drawn)
-        partial.write_facts(_facts(options, prepared, fitted, coverage, notes, tag))
+        facts = _facts(options, prepared, fitted, coverage, notes, tag)
+        partial.write_facts(facts)
+        if len(fitted.models) == 1:  # of folds none has seen more than the others
+            card = card_of(home, prepared.datasets, facts, metrics)
+            write_weights(partial.weights_dir, list(fitted.models[0].members_.values()), card)
         # The tag keeps the snapshot from garbage collection, so it comes before the run does.
         for cache in prepared.opened.caches.values():
             cache.tag(tag, prepared.opened.snapshots[cache.dataset])

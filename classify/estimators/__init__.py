@@ -5,7 +5,19 @@ from __future__ import annotations
 from pathlib import Path
 
 from avfd.asks import bind, parse
-from classify.estimators import boosting, emotion, iat, linear, mel_cnn, recurrent, td3mf
+from classify.estimators import (
+    avt2dwf,
+    boosting,
+    cnn3d,
+    emotion,
+    finegrained,
+    iat,
+    linear,
+    mel_cnn,
+    recurrent,
+    syncstream,
+    td3mf,
+)
 from classify.estimators.base import (
     Estimator,
     EstimatorOptions,
@@ -18,7 +30,19 @@ from classify.estimators.base import (
 __all__ = ["Estimator", "EstimatorOptions", "Validation", "build", "kind_of", "load", "names"]
 
 # Importing these files is what registers their estimators; none of them imports its library.
-_FILED = (boosting, emotion, iat, linear, mel_cnn, recurrent, td3mf)
+_FILED = (
+    avt2dwf,
+    boosting,
+    cnn3d,
+    emotion,
+    finegrained,
+    iat,
+    linear,
+    mel_cnn,
+    recurrent,
+    syncstream,
+    td3mf,
+)
 
 
 def names() -> list[str]:

@@ -18,6 +18,7 @@ class Options:
     tokens: Literal["pooled", "raw"] = "pooled"
     raw: bool = False
     window: int | None = None
+    widths: tuple[int, ...] = (1,)
 
 
 def test_values_take_the_types_of_their_fields() -> None:
@@ -27,6 +28,10 @@ def test_values_take_the_types_of_their_fields() -> None:
 
 def test_a_name_alone_leaves_the_defaults() -> None:
     assert asks.bind(asks.parse("eat"), Options(rate_hz=5)) == Options(rate_hz=5)
+
+
+def test_several_numbers_are_joined_by_a_plus() -> None:
+    assert asks.bind(asks.parse("net:widths=32+64"), Options()) == Options(widths=(32, 64))
 
 
 def test_none_can_be_asked_for() -> None:

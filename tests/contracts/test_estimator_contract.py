@@ -82,7 +82,11 @@ class Case:
     options: str = ""
 
 
-CASES: dict[str, Case] = {}
+CASES: dict[str, Case] = {
+    "cnn3d": Case({"video": pictures(8, 24)}, clips=36, options="epochs=12,train_stacks=1"),
+    "resnet18": Case({"audio": maps(1, 6, 12)}),
+    "syncstream": Case({"audio": waves(2000)}, options="width=4"),
+}
 """Estimator → its case, where the plain one does not do."""
 
 pytestmark = pytest.mark.parametrize("name", estimators.names())

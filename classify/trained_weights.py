@@ -1,0 +1,85 @@
+"""Weights that a run trained for stage 1: safetensors with a model card, in `RUN/weights/`."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Protocol, runtime_checkable
+
+from avfd import manifest
+from avfd.home import Home
+from classify.estimators.base import Estimator
+
+
+@runtime_checkable
+class Exports(Protocol):
+    """An estimator whose network stage 1 can run as a column.
+
+    Attributes:
+        weights_name: of its weights there.
+    """
+
+    weights_name: str
+
+    def exported(self) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Tensors by name, and the network's own settings."""
+
+
+def write_weights(folder: Path, estimators: Sequence[Estimator], card: Mapping[str, Any]) -> None:
+    """Write what stage 1 can run, each as `<name>.safetensors` beside `<name>.json`.
+
+    Args:
+        folder: made where anything is written.
+        estimators: those of one training; those that export nothing are passed over.
+        card: what stands on every card, see `card_of`.
+    """
+    from safetensors.torch import save
+
+    for estimator in estimators:
+        if not isinstance(estimator, Exports):
+            continue
+        tensors, settings = estimator.exported()
+        folder.mkdir(exist_ok=True)
+        path = folder / f"{estimator.weights_name}.safetensors"
+        path.write_bytes(save({name: tensors[name] for name in sorted(tensors)}))
+        stat = path.stat()
+        digest = hashlib.sha256(path.read_bytes()).hexdigest()
+        facts = {
+            "name": estimator.weights_name,
+            "origin": "trained here",
+            "file": {"sha256": digest, "bytes": stat.st_size, "mtime_ns": stat.st_mtime_ns},
+            "settings": settings,
+        }
+        text = json.dumps({**facts, **card}, indent=2, ensure_ascii=False)
+        path.with_suffix(".json").write_text(text + "\n", encoding="utf-8")
+
+
+def card_of(
+    home: Home,
+    datasets: Sequence[str],
+    facts: Mapping[str, Any],
+    metrics: Mapping[str, Any],
+) -> dict[str, Any]:
+    """The model card: data and their licences, protocol, training keys, score with interval.
+
+    Args:
+        facts: as they stand in run.json.
+        metrics: side → report, as in metrics.json.
+    """
+    found = [manifest.load(home.read_facts(name).layout) for name in datasets]
+    return {
+        "data": {
+            name: {"title": m.title, "licence": m.licence}
+            for name, m in zip(datasets, found, strict=True)
+        },
+        "protocol": facts["protocol"]["name"],
+        "target": facts["target"],
+        "classes": facts["classes"],
+        "columns": {m: c["name"] for m, c in facts["columns"].items()},
+        "training_keys": facts["training_keys"],
+        "scores": metrics,
+        "seed": facts["options"]["seed"],
+        "versions": facts["versions"],
+    }
