@@ -61,7 +61,8 @@ class AVT2DWFOptions:
         audio_tokens: "steps": a token a time step (paper); "one": one token of all (code).
         fusion: "dwf", or "concat" (Table IV, audio and visual without the fusion module).
         weights: see `FusionShape`.
-        normalise: class vectors have length 1 when they are weighted (MEAformer, not the paper).
+        normalise: class vectors have length 1 when they are weighted (MEAformer); the paper's
+            equation 12 takes them as they are.
         width, depth, heads, head_dim, feed_forward, dropout, embedding_dropout: of both encoders;
             see `TransformerShape`.
         fusion_layers, fusion_heads, fusion_intermediate: see `FusionShape`.
@@ -74,7 +75,7 @@ class AVT2DWFOptions:
     audio_tokens: Literal["steps", "one"] = "steps"
     fusion: Literal["dwf", "concat"] = "dwf"
     weights: Literal["received", "given"] = "received"
-    normalise: bool = True
+    normalise: bool = False
     width: int = 1024
     depth: int = 6
     heads: int = 16

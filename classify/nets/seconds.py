@@ -25,20 +25,37 @@ class SecondLogits(NamedTuple):
     counted: Tensor
 
 
+def counted_seconds(tracks: Tracks, *, both: bool, least_valid: float) -> Tensor:
+    """Which seconds count, bool [clips, seconds].
+
+    Args:
+        tracks: their masks are looked at.
+        both: whether a second counts only if every modality is there, else if any is.
+        least_valid: share of a second's slots that must be valid for a modality to be there;
+            with 0 one slot is enough.
+    """
+    there = [
+        mask.any(dim=2) & (mask.float().mean(dim=2) >= least_valid)
+        for name, mask in tracks.items()
+        if name.endswith("_mask")
+    ]
+    stacked = torch.stack(there)
+    return stacked.all(dim=0) if both else stacked.any(dim=0)
+
+
 class SecondsNetwork(nn.Module):
     """Gives every second that counts to a network, by itself.
 
-    In evaluation mode one clip after the other is looked at, so neither batch mates nor padding
-    can touch a score; in training all seconds of the batch are one batch.
+    In training all seconds of the batch are one batch; in evaluation mode they are looked at in
+    portions.
 
     Args:
         block: called with the tracks of some seconds by name; its output has `logits`
             [seconds, classes].
-        names: the tracks that it wants, of those that are there.
-        both: whether a second counts only if every modality is there, else if any is.
-        least_valid: share of a second's slots that must be valid for a modality to be there;
-            with 0 one slot is enough.
-        at_once: seconds looked at together in evaluation mode.
+        names: the tracks that it wants.
+        both, least_valid: which seconds count; see `counted_seconds`.
+        at_once: seconds of a portion.
+        apart: a portion is one whole clip, for networks to which batch mates matter.
     """
 
     def __init__(
@@ -49,10 +66,12 @@ class SecondsNetwork(nn.Module):
         both: bool,
         least_valid: float,
         at_once: int,
+        apart: bool = False,
     ) -> None:
         super().__init__()
         self.block, self.names = block, names
-        self.both, self.least_valid, self.at_once = both, least_valid, at_once
+        self.both, self.least_valid = both, least_valid
+        self.at_once, self.apart = at_once, apart
 
     def forward(self, **tracks: Tensor) -> SecondLogits:
         """Of tracks as in `Tracks`; at least one second counts."""
@@ -60,32 +79,26 @@ class SecondsNetwork(nn.Module):
         if self.training:
             said = self.look({name: tracks[name][counted] for name in self.names}).logits
         else:
-            said = torch.cat([out.logits for _, _, out in self.looks(tracks)])
+            said = torch.cat([out.logits for _, out in self.looks(tracks)])
         logits = said.new_zeros(*counted.shape, said.shape[1])
         logits[counted] = said
         return SecondLogits(logits, counted)
 
     def counted(self, tracks: Tracks) -> Tensor:
         """Which seconds count, bool [clips, seconds]."""
-        there = [
-            mask.any(dim=2) & (mask.float().mean(dim=2) >= self.least_valid)
-            for name, mask in tracks.items()
-            if name.endswith("_mask")
-        ]
-        stacked = torch.stack(there)
-        return stacked.all(dim=0) if self.both else stacked.any(dim=0)
+        return counted_seconds(tracks, both=self.both, least_valid=self.least_valid)
 
     def look(self, seconds: Tracks) -> Any:
         """The network's output for seconds [seconds, …] taken out of their clips."""
         return self.block(**seconds)
 
-    def looks(self, tracks: Tracks) -> Iterator[tuple[int, Tensor, Any]]:
-        """Clip, numbers of some of its seconds and the network's output for them, in order."""
-        for clip, counts in enumerate(self.counted(tracks)):
-            for places in counts.nonzero()[:, 0].split(self.at_once):
-                if len(places):
-                    seconds = {name: tracks[name][clip, places] for name in self.names}
-                    yield clip, places, self.look(seconds)
+    def looks(self, tracks: Tracks) -> Iterator[tuple[Tensor, Any]]:
+        """Clip and second of each that counts, [seconds, 2], and the network's output for them."""
+        places = self.counted(tracks).nonzero()
+        sizes = places[:, 0].bincount()
+        for some in places.split(sizes[sizes > 0].tolist() if self.apart else self.at_once):
+            clips, seconds = some.unbind(dim=1)
+            yield some, self.look({name: tracks[name][clips, seconds] for name in self.names})
 
 
 def drawn_seconds(

@@ -48,8 +48,9 @@ def tracks(audio_seconds, video_seconds, seconds=4, slots=4):
 TRACKS = tracks([[4, 2, 1, 0], [4, 4, 4, 4]], [[4, 4, 4, 4], [0, 0, 3, 0]])
 
 
-def wrapped(both=True, least_valid=0.5, at_once=2):
-    return SecondsNetwork(Sum(), ("audio",), both=both, least_valid=least_valid, at_once=at_once)
+def wrapped(both=True, least_valid=0.5, at_once=2, apart=False):
+    told = {"both": both, "least_valid": least_valid, "at_once": at_once, "apart": apart}
+    return SecondsNetwork(Sum(), ("audio",), **told)
 
 
 @pytest.mark.parametrize(
@@ -70,15 +71,22 @@ def test_every_counted_second_is_looked_at_by_itself():
     out = made(**TRACKS)
     assert out.logits[0, :, 1].tolist() == [6.0, 22.0, 0.0, 0.0]
     assert out.logits[1, :, 1].tolist() == [0.0, 0.0, 102.0, 0.0]
-    assert made.block.sizes == [2, 1]  # a clip at a time
     assert torch.equal(made.train()(**TRACKS).logits, out.logits)
-    assert made.block.sizes == [2, 1, 3]  # one batch in training
 
 
-def test_no_more_seconds_at_once_than_told():
+def test_seconds_are_scored_in_portions_and_trained_on_together():
     made = wrapped(both=False, at_once=3).eval()
     made(**TRACKS)
-    assert made.block.sizes == [3, 1, 3, 1]
+    assert made.block.sizes == [3, 3, 2]
+    made.train()(**TRACKS)
+    assert made.block.sizes == [3, 3, 2, 8]
+
+
+def test_clips_may_be_scored_each_by_itself():
+    made = wrapped(at_once=1, apart=True).eval()
+    out = made(**TRACKS)
+    assert made.block.sizes == [2, 1]
+    assert torch.equal(out.logits, wrapped().eval()(**TRACKS).logits)
 
 
 def test_a_clips_probability_is_the_mean_of_its_seconds():
