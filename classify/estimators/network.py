@@ -32,7 +32,8 @@ How to add one, say `mine` (twenty lines; `td3mf.py` and `iat.py` are examples):
    modality that no column was asked for is not passed at all. Override, as needed:
 
    * `views`: pictures at another size: `{"video": View(size_px=112)}`;
-   * `example(tracks)`: one sample as a dict of arrays, from {modality: Slots(values [rows, rate,
+   * `example(tracks)`: one sample as a dict of arrays (never random: it may be made once and
+     kept), from {modality: Slots(values [rows, rate,
      *shape], valid [rows, rate])}; rows are seconds, aligned over the modalities, so
      `values.reshape(rows, rate, …)` are chunks of one second;
    * `collate(examples)`: a batch of them; by default every array is padded with zeros (masks with
@@ -195,6 +196,11 @@ class NetworkEstimator(Estimator):
         import torch
 
         return torch.softmax(out.double(), dim=1)
+
+    @property
+    def packs(self) -> bool:
+        """Whether examples may be made once and kept: none is random, collating only pads."""
+        return type(self).collate is NetworkEstimator.collate
 
     # What the base does with it.
 

@@ -26,6 +26,7 @@ from torch.amp.grad_scaler import GradScaler
 from torch.utils.data import Dataset, WeightedRandomSampler
 
 from avfd.errors import InputError
+from classify.estimators.packing import Packed
 from classify.estimators.settings import Training
 
 if TYPE_CHECKING:
@@ -97,6 +98,12 @@ class Side(Dataset[Any]):
     ) -> None:
         self._estimator, self._reader = estimator, reader
         self.target = target[reader.filled]
+        self._packed: Packed | None = None
+
+    def pack(self, device: torch.device) -> None:
+        """Make every example once, where they fit and nothing but padding joins them."""
+        if self._estimator.packs:
+            self._packed = Packed.of(self._example, len(self), device)
 
     def __len__(self) -> int:
         return len(self.target)
@@ -106,9 +113,13 @@ class Side(Dataset[Any]):
 
     def __getitems__(self, places: list[int]) -> tuple[Batch, Tensor]:
         """The batch of these samples, and their targets."""
-        filled = self._reader.filled
-        examples = [self._estimator.example(self._reader[int(filled[at])]) for at in places]
-        return self._estimator.collate(examples), torch.from_numpy(self.target[places])
+        target = torch.from_numpy(self.target[places])
+        if self._packed is not None:
+            return self._packed.batch(places), target
+        return self._estimator.collate([self._example(at) for at in places]), target
+
+    def _example(self, at: int) -> Example:
+        return self._estimator.example(self._reader[int(self._reader.filled[at])])
 
 
 def train(
@@ -121,6 +132,8 @@ def train(
     """Train a network; on return it has the weights of its best epoch, on the CPU."""
     settings, options = estimator.settings, estimator.options
     device = device_of(options.device)
+    for side in filter(None, (training, validation)):
+        side.pack(device)
     best = BestEpoch(settings, validation is not None)
     limits = [Budget(options.minutes), Schedule(settings, options.epochs or settings.epochs)]
     net = Net(
