@@ -78,14 +78,22 @@ def warped(picture: Tensor, flow: Tensor) -> Tensor:
 
 
 def _blurred(x: Tensor) -> Tensor:
-    """Gaussian mean of each channel [n, channels, rows, columns]; border repeated."""
+    """Gaussian mean in the plane of [..., rows, columns]; border repeated."""
+    return _blurring(x.shape[-2], x) @ x @ _blurring(x.shape[-1], x).T
+
+
+def _blurring(size: int, like: Tensor) -> Tensor:
+    """Weights [size, size] of what each place takes from every other.
+
+    A product of matrices, as a convolution of single channels is many times slower on a CPU.
+    """
     reach = int(3 * WINDOW_SIGMA_PX)
-    offsets = torch.arange(-reach, reach + 1, dtype=x.dtype, device=x.device)
-    weights = torch.softmax(-(offsets**2) / (2 * WINDOW_SIGMA_PX**2), dim=0)
-    n, channels, rows, columns = x.shape
-    padded = F.pad(x.reshape(-1, 1, rows, columns), (reach,) * 4, mode="replicate")
-    across = F.conv2d(padded, weights.view(1, 1, 1, -1))
-    return F.conv2d(across, weights.view(1, 1, -1, 1)).reshape(n, channels, rows, columns)
+    offsets = torch.arange(-reach, reach + 1, device=like.device)
+    weights = torch.softmax(-(offsets.to(like.dtype) ** 2) / (2 * WINDOW_SIGMA_PX**2), dim=0)
+    places = torch.arange(size, device=like.device).unsqueeze(1)
+    taken = (places + offsets).clamp(0, size - 1)
+    matrix = like.new_zeros(size, size)
+    return matrix.scatter_add_(1, taken, weights.expand(size, -1))
 
 
 def horn_schunck(first: Tensor, second: Tensor) -> Tensor:
@@ -98,15 +106,18 @@ def horn_schunck(first: Tensor, second: Tensor) -> Tensor:
     change = second - first
     gradient = torch.cat([along_x, along_y], dim=1)
     weight = gradient / (SMOOTHNESS**2 + (gradient**2).sum(dim=1, keepdim=True))
-    beside, corner = 1 / 6, 1 / 12
-    kernel = first.new_tensor(
-        [[corner, beside, corner], [beside, 0.0, beside], [corner, beside, corner]]
-    ).expand(2, 1, 3, 3)
     flow = torch.zeros_like(gradient)
     for _ in range(SWEEPS):
-        mean = F.conv2d(F.pad(flow, (1, 1, 1, 1), mode="replicate"), kernel, groups=2)
+        mean = _neighbours(flow)
         flow = mean - weight * ((gradient * mean).sum(dim=1, keepdim=True) + change)
     return flow
+
+
+def _neighbours(x: Tensor) -> Tensor:
+    """Mean of the eight around, 1/6 beside and 1/12 across corners; border repeated."""
+    around = F.pad(x, (1, 1, 1, 1), mode="replicate")
+    rows = around[..., :-2, :] + 2 * around[..., 1:-1, :] + around[..., 2:, :]
+    return (rows[..., :-2] + 2 * rows[..., 1:-1] + rows[..., 2:] - 4 * x) / 12
 
 
 _ALGORITHMS: dict[FlowName, Callable[[Tensor, Tensor], Tensor]] = {
