@@ -96,7 +96,8 @@ class SecondsNetwork(nn.Module):
         """Clip and second of each that counts, [seconds, 2], and the network's output for them."""
         places = self.counted(tracks).nonzero()
         sizes = places[:, 0].bincount()
-        for some in places.split(sizes[sizes > 0].tolist() if self.apart else self.at_once):
+        portions = sizes[sizes > 0].tolist() if self.apart else self.at_once
+        for some in torch.split(places, portions):
             clips, seconds = some.unbind(dim=1)
             yield some, self.look({name: tracks[name][clips, seconds] for name in self.names})
 
