@@ -10,7 +10,7 @@ from avfd.cache import ColumnReader, Reader
 from avfd.errors import InputError, MissingError
 from classify import estimators
 from classify.estimators.base import Balance, Estimator, EstimatorOptions
-from classify.fusion import check_rule
+from classify.fusion import Rule, check_rule
 from classify.model import MemberOptions, ModelOptions
 from classify.windows import Windows
 
@@ -49,7 +49,7 @@ class FitOptions:
         model: estimator of every modality, with options after a colon
             (`td3mf:fusion=audio-reuse`); audio_model, video_model: of one (decision fusion).
         fusion: "none", "feature" or "decision".
-        rule: of decision fusion: mean, or, noisy-or, stack.
+        rule: of decision fusion: mean, weighted, or, noisy-or, stack.
         target: what is told apart.
         seed: of the models; same seed, same numbers to the bit.
         split_seed: of the split; None: the protocol's own, 0 for folds.
@@ -70,7 +70,7 @@ class FitOptions:
     audio_model: str | None = None
     video_model: str | None = None
     fusion: Literal["none", "feature", "decision"] = "none"
-    rule: Literal["mean", "or", "noisy-or", "stack"] = "mean"
+    rule: Rule = "mean"
     target: Literal["deepfake", "emotion"] = "deepfake"
     seed: int = 0
     split_seed: int | None = None

@@ -35,8 +35,8 @@ _SAME = ("classes", "target", "folds", "datasets")
 def fuse_runs(home: Home, options: FitOptions) -> FitReport:
     """Fuse the runs' scores clip by clip and write the result as a run of its own.
 
-    The runs must have tested the same clips in the same folds. `stack` learns from validation
-    clips that all runs scored and none trained on.
+    The runs must have tested the same clips in the same folds. `weighted` and `stack` learn from
+    validation clips that all runs scored and none trained on.
     """
     members = [runs.load(home, name) for name in options.runs]
     _check(members, options)
@@ -124,8 +124,8 @@ def _fusion(
     held = here[(frame["split"].to_numpy()[here] == "val")]
     if fusion.learns and not len(held):
         raise InputError(
-            "stacking needs validation clips that all runs scored, and there are none",
-            where="--rule stack",
+            "the rule needs validation clips that all runs scored, and there are none",
+            where=f"--rule {rule}",
             next_step="take --rule mean, or fit both columns at once with --audio and --video",
         )
     y = frame["label"].map({name: i for i, name in enumerate(classes)}).to_numpy()[held]

@@ -19,8 +19,10 @@ from avfd.errors import InputError
 Floats = NDArray[np.float64]
 Index = NDArray[np.intp]
 
-Rule = Literal["mean", "or", "noisy-or", "stack"]
+Rule = Literal["mean", "weighted", "or", "noisy-or", "stack"]
 RULES: tuple[Rule, ...] = get_args(Rule)
+LEARNING: tuple[Rule, ...] = ("weighted", "stack")
+"""Rules that learn from validation samples."""
 
 FUSION_FILE = "fusion.json"
 _CLIP = 1e-6  # probabilities are kept this far from 0 and 1 before their logarithm
@@ -35,14 +37,17 @@ def check_rule(rule: str, classes: int) -> None:
             "this rule says 'fake if either is': it needs the classes real and fake",
             where="--rule",
             found=f"{rule} with {classes} classes",
-            accepted="mean, stack",
+            accepted="mean, weighted, stack",
         )
 
 
 class Fusion:
-    """Combines probabilities of several models; only `stack` learns anything.
+    """Combines probabilities of several models; some rules learn from validation samples.
 
     mean: the mean of the probabilities there are (thesis).
+    weighted: their weighted mean. The weights, 0 or more and of sum 1, are those under which the
+        right classes of the validation samples are likeliest; among the models that say anything
+        of a sample they are taken in proportion, and alike where all of them are 0.
     or: fake if either is (Zhou and Lim), as a probability the largest P(fake): at every threshold
         it calls fake what either calls fake.
     noisy-or: 1 - Π(1 - P(fake)): the probability of either, were they independent.
@@ -56,7 +61,7 @@ class Fusion:
     @property
     def learns(self) -> bool:
         """Whether `fit` needs samples that the models were not trained on."""
-        return self.rule == "stack"
+        return self.rule in LEARNING
 
     def fit(self, scores: Mapping[str, Floats], y: Index) -> Fusion:
         """Learn from validation scores; nothing to learn for most rules.
@@ -68,46 +73,80 @@ class Fusion:
         if self.learns:
             known = ~np.asarray(np.isnan(_stacked(scores)).all(axis=(0, 2)))
             picked = {name: p[known] for name, p in scores.items()}
-            self._fit_stack(picked, y[known])
+            self._check_classes(y[known])
+            self.names_ = list(scores)
+            fit = self._fit_stack if self.rule == "stack" else self._fit_weights
+            fit(picked, y[known])
         return self
 
     def combine(self, scores: Mapping[str, Floats]) -> Floats:
         """Probabilities [samples, classes]; NaN where no model says anything."""
+        if self.learns and list(scores) != self.names_:
+            raise InputError(
+                "not the models that were fused", found=list(scores), accepted=self.names_
+            )
         stacked = _stacked(scores)
         missing = np.asarray(np.isnan(stacked).any(axis=2))
         if self.rule == "stack":
             fused = self._stack(scores)
         elif self.rule == "mean":
-            counts = np.maximum((~missing).sum(axis=0), 1)[:, None]
-            fused = np.where(missing[..., None], 0.0, stacked).sum(axis=0) / counts
+            fused = _weighted(stacked, missing, np.ones(len(stacked)))
+        elif self.rule == "weighted":
+            fused = _weighted(stacked, missing, self.weights_)
         else:
             fused = _either(np.where(missing, 0.0, stacked[..., 1]), noisy=self.rule == "noisy-or")
         return np.where(np.asarray(missing.all(axis=0))[:, None], np.nan, fused)
 
-    def _fit_stack(self, scores: Mapping[str, Floats], y: Index) -> None:
-        from sklearn.linear_model import LogisticRegression
-
+    def _check_classes(self, y: Index) -> None:
         if len(np.unique(y)) < self.classes:
             raise InputError(
-                "stacking needs validation clips of every class",
+                f"the rule {self.rule} needs validation clips of every class",
                 where="validation side",
                 found=f"{len(y)} scored clips of {len(np.unique(y))} classes",
                 accepted=f"{self.classes} classes",
                 next_step="take --rule mean, or a protocol with a validation side",
             )
+
+    def _fit_weights(self, scores: Mapping[str, Floats], y: Index) -> None:
+        """The weights of the largest likelihood, each class weighing the same.
+
+        The loss is convex where no verdict is missing; the search starts at equal weights.
+        """
+        from scipy.optimize import minimize
+
+        stacked = _stacked(scores)
+        missing = np.asarray(np.isnan(stacked).any(axis=2))
+        right = np.where(missing, 0.0, stacked[:, np.arange(len(y)), y])
+        shares = 1.0 / np.bincount(y, minlength=self.classes)[y]
+        count = len(stacked)
+
+        def loss(weights: Floats) -> float:
+            there = (weights[:, None] * ~missing).sum(axis=0)
+            p = (weights[:, None] * right).sum(axis=0) / np.maximum(there, _CLIP)
+            return float(-(shares * np.log(np.maximum(p, _CLIP))).sum() / shares.sum())
+
+        found = minimize(
+            loss,
+            np.full(count, 1.0 / count),
+            method="SLSQP",
+            bounds=[(0.0, 1.0)] * count,
+            constraints={"type": "eq", "fun": lambda weights: weights.sum() - 1.0},
+            options={"ftol": 1e-10, "maxiter": 500},
+        )
+        weights = np.clip(found.x, 0.0, None)
+        self.weights_: Floats = np.asarray(weights / weights.sum(), dtype=np.float64)
+
+    def _fit_stack(self, scores: Mapping[str, Floats], y: Index) -> None:
+        from sklearn.linear_model import LogisticRegression
+
         inputs = _log_odds(scores)
         known = np.maximum((~np.isnan(inputs)).sum(axis=0), 1)
         self.fill_: Floats = np.nansum(inputs, axis=0) / known
         model = LogisticRegression(C=1.0, max_iter=2000).fit(self._filled(inputs), y)
         self.coefficients_: Floats = np.asarray(model.coef_, dtype=np.float64)
         self.intercepts_: Floats = np.asarray(model.intercept_, dtype=np.float64)
-        self.names_ = list(scores)
 
     def _stack(self, scores: Mapping[str, Floats]) -> Floats:
-        if list(scores) != self.names_:
-            raise InputError(
-                "not the models that were stacked", found=list(scores), accepted=self.names_
-            )
         margins = self._filled(_log_odds(scores)) @ self.coefficients_.T + self.intercepts_
         if self.classes == 2:
             margins = np.concatenate([np.zeros_like(margins), margins], axis=1)
@@ -122,7 +161,9 @@ class Fusion:
     def save(self, folder: Path) -> None:
         """Write rule and coefficients as JSON."""
         facts: dict[str, object] = {"rule": self.rule, "classes": self.classes}
-        if self.learns:
+        if self.rule == "weighted":
+            facts |= {"names": self.names_, "weights": self.weights_.tolist()}
+        if self.rule == "stack":
             facts |= {
                 "names": self.names_,
                 "fill": self.fill_.tolist(),
@@ -138,6 +179,9 @@ class Fusion:
         fusion = cls(facts["rule"], facts["classes"])
         if fusion.learns:
             fusion.names_ = facts["names"]
+        if fusion.rule == "weighted":
+            fusion.weights_ = np.array(facts["weights"])
+        if fusion.rule == "stack":
             fusion.fill_ = np.array(facts["fill"])
             fusion.coefficients_ = np.array(facts["coefficients"])
             fusion.intercepts_ = np.array(facts["intercepts"])
@@ -147,6 +191,20 @@ class Fusion:
 def _stacked(scores: Mapping[str, Floats]) -> Floats:
     """[models, samples, classes]."""
     return np.stack(list(scores.values()))
+
+
+def _weighted(stacked: Floats, missing: NDArray[np.bool_], weights: Floats) -> Floats:
+    """Weighted mean of the verdicts there are, [samples, classes]; 0 where there is none.
+
+    Args:
+        stacked: [models, samples, classes].
+        missing: [models, samples].
+        weights: [models]; where all that are there weigh 0 they count alike.
+    """
+    there = weights[:, None] * ~missing
+    there = np.where(there.sum(axis=0) > 0, there, 1.0 * ~missing)
+    total = (there[..., None] * np.where(missing[..., None], 0.0, stacked)).sum(axis=0)
+    return np.asarray(total / np.where(missing.all(axis=0), 1.0, there.sum(axis=0))[:, None])
 
 
 def _either(fake: Floats, noisy: bool) -> Floats:

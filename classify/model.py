@@ -13,7 +13,7 @@ from avfd.errors import InputError
 from classify import estimators
 from classify.estimators.base import Estimator, EstimatorOptions, Validation
 from classify.features import Samples
-from classify.fusion import Fusion
+from classify.fusion import LEARNING, Fusion
 from classify.windows import Scores, Windows, cut, joined
 
 MODEL_FILE = "model.json"
@@ -57,7 +57,7 @@ class ModelOptions:
     def needs_validation(self) -> bool:
         """Whether fitting can make use of a validation side."""
         stops = any(estimators.kind_of(m.name).stops_early for m in self.members.values())
-        return stops or self.stacks
+        return stops or self.joins
 
     @property
     def settings(self) -> dict[str, dict[str, Any] | None]:
@@ -66,8 +66,9 @@ class ModelOptions:
         return {n: None if e.settings is None else asdict(e.settings) for n, e in built.items()}
 
     @property
-    def stacks(self) -> bool:
-        return len(self.members) > 1 and self.rule == "stack"
+    def joins(self) -> bool:
+        """Whether the fusion learns from validation samples."""
+        return len(self.members) > 1 and self.rule in LEARNING
 
 
 class Model:
@@ -95,15 +96,15 @@ class Model:
                 parts=seen.part_labels,
             )
             self.members_[name] = estimator
-        if self.options.stacks:
+        if self.options.joins:
             self._fit_fusion(validation)
         return self
 
     def _fit_fusion(self, validation: Samples | None) -> None:
         if validation is None or not len(validation):
             raise InputError(
-                "stacking needs validation clips, and this protocol has none",
-                where="--rule stack",
+                "the rule needs validation clips, and this protocol has none",
+                where=f"--rule {self.options.rule}",
                 next_step="take --rule mean, or a protocol with a validation side",
             )
         scores = {name: s.probabilities for name, s in self._by_member(validation).items()}

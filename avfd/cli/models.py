@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 Words = Mapping[str, tuple[str, ...]]
 CHOICES: Words = {
     "fusion": ("none", "feature", "decision"),
-    "rule": ("mean", "or", "noisy-or", "stack"),
+    "rule": ("mean", "weighted", "or", "noisy-or", "stack"),
     "target": ("deepfake", "emotion"),
     "aggregate": ("mean", "max"),
     "balance": ("weights", "repeat", "sample", "none"),
@@ -60,7 +60,7 @@ def fit(
     video_model: Annotated[str | None, typer.Option(metavar="M", help="Model of video.")] = None,
     fusion: Annotated[str, typer.Option(help="none, feature or decision.")] = "none",
     rule: Annotated[
-        str, typer.Option(help="Of decision fusion: mean, or, noisy-or, stack.")
+        str, typer.Option(help="Of decision fusion: mean, weighted, or, noisy-or, stack.")
     ] = "mean",
     target: Annotated[str, typer.Option(help="deepfake or emotion.")] = "deepfake",
     window_seconds: Annotated[int | None, typer.Option(help="Window; else the clip.")] = None,

@@ -64,8 +64,9 @@ def test_fusion_takes_the_preferred_columns_and_says_so(av_home, fusion):
     assert auc(report) > 0.95
 
 
-def test_stacking_folds_learns_from_the_next_fold(av_home):
-    report = fit(av_home, fusion="decision", rule="stack")
+@pytest.mark.parametrize("rule", ["stack", "weighted"])
+def test_learning_rules_learn_from_the_next_fold(av_home, rule):
+    report = fit(av_home, fusion="decision", rule=rule)
     table = scores(report)
     assert set(table["split"]) == {"val", "test"}
     by_fold = table.groupby(["fold", "split"])["group"].agg(set).unstack()

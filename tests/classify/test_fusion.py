@@ -62,6 +62,56 @@ def test_stack_trusts_the_model_that_was_right():
     assert abs(fusion.coefficients_[0, 0]) > 5 * abs(fusion.coefficients_[0, 1])
 
 
+def test_weights_go_to_the_model_that_was_right():
+    scores, y = stacked()
+    fusion = Fusion("weighted").fit(scores, y)
+    assert fusion.weights_.sum() == pytest.approx(1.0)
+    assert (fusion.weights_ >= 0).all()
+    assert fusion.weights_[0] > 0.9
+
+
+def test_the_weights_are_those_of_a_search_over_all():
+    """Both models know something; every class weighs the same, however many clips it has."""
+    rng = np.random.default_rng(3)
+    y = (np.arange(300) % 5 == 0).astype(np.intp)
+    p = [np.clip(0.5 + a * (y - 0.5) + 0.15 * rng.normal(size=300), 0.02, 0.98) for a in (0.2, 0.3)]
+    fusion = Fusion("weighted").fit({"a": said(*p[0]), "b": said(*p[1])}, y)
+
+    def loss(weight):
+        mixed = weight * p[0] + (1 - weight) * p[1]
+        each = -np.log(np.where(y == 1, mixed, 1 - mixed))
+        return (each[y == 1].mean() + each[y == 0].mean()) / 2
+
+    grid = np.linspace(0, 1, 2001)
+    best = grid[np.argmin([loss(weight) for weight in grid])]
+    assert fusion.weights_[0] == pytest.approx(best, abs=2e-3)
+
+
+def test_weights_are_taken_in_proportion_where_a_verdict_is_missing():
+    fusion = Fusion("weighted")
+    fusion.names_, fusion.weights_ = ["a", "b", "c"], np.array([0.6, 0.2, 0.2])
+    models = said(0.1, NAN, NAN), said(0.5, 0.5, NAN), said(0.9, 0.9, NAN)
+    p = fusion.combine(dict(zip("abc", models, strict=True)))[:, 1]
+    assert p[:2].tolist() == pytest.approx([0.6 * 0.1 + 0.2 * 0.5 + 0.2 * 0.9, 0.7])
+    assert np.isnan(p[2])
+
+
+def test_a_model_without_weight_decides_where_it_is_alone():
+    fusion = Fusion("weighted")
+    fusion.names_, fusion.weights_ = ["a", "b"], np.array([1.0, 0.0])
+    p = fusion.combine({"a": said(0.2, NAN), "b": said(0.9, 0.9)})[:, 1]
+    assert p.tolist() == pytest.approx([0.2, 0.9])
+
+
+def test_weights_are_learnt_of_more_classes_and_with_gaps():
+    rng = np.random.default_rng(0)
+    y = np.arange(150) % 3
+    right = np.eye(3)[y] * 0.6 + 0.4 / 3
+    right[::5] = NAN
+    fusion = Fusion("weighted", 3).fit({"a": right, "b": rng.dirichlet([1] * 3, 150)}, y)
+    assert fusion.weights_[0] > 0.9
+
+
 def test_stack_lives_with_missing_verdicts():
     scores, y = stacked(missing=True)
     p = Fusion("stack").fit(scores, y).combine(scores)
