@@ -28,8 +28,9 @@ class AVT2DWFSettings(SecondsSettings, AVT2DWFOptions):
     """What `avt2dwf` can be told; the network's part is in `AVT2DWFOptions`.
 
     Attributes:
-        audio_axes: of a column with one map a second, which axis comes first: "coefficients", as
-            MFCC columns have it, or "steps".
+        audio_axes: of a column with one map a second, which axis comes first: "steps" (as in
+            mfcc-avt2) or "coefficients" (as in mfcc); "auto": the longer one is time, and of
+            equal ones the first.
         video_weights, audio_weights: files of published encoders to start from.
     """
 
@@ -38,7 +39,7 @@ class AVT2DWFSettings(SecondsSettings, AVT2DWFOptions):
     batch: int = 16
     learning_rate: float = 1e-5
     weight_decay: float = 1e-4
-    audio_axes: Literal["coefficients", "steps"] = "coefficients"
+    audio_axes: Literal["auto", "steps", "coefficients"] = "auto"
     video_weights: str | None = None
     audio_weights: str | None = None
 
@@ -92,10 +93,13 @@ class AVT2DWF(SecondsEstimator):
         out = super().example(tracks)
         if "audio" in out and len(self.inputs["audio"].shape) == 2:
             maps = out["audio"][:, 0]
-            first = self.settings.audio_axes == "coefficients"
-            out["audio"] = maps.swapaxes(1, 2) if first else maps
+            out["audio"] = maps if self._steps_first(maps.shape[1:]) else maps.swapaxes(1, 2)
             out["audio_mask"] = np.repeat(out["audio_mask"], out["audio"].shape[1], axis=1)
         return out
+
+    def _steps_first(self, shape: tuple[int, ...]) -> bool:
+        told = self.settings.audio_axes
+        return shape[0] >= shape[1] if told == "auto" else told == "steps"
 
     def fused(self, features: Features) -> Floats:
         """The representation that the head sees, mean over a clip's seconds, for figures.
@@ -144,15 +148,13 @@ class AVT2DWF(SecondsEstimator):
         """Time steps a second and coefficients of a step."""
         if facts.rate_hz == 1 and len(facts.shape) == 2:
             first, second = facts.shape
-            return (
-                (second, first) if self.settings.audio_axes == "coefficients" else (first, second)
-            )
+            return (first, second) if self._steps_first(facts.shape) else (second, first)
         if facts.rate_hz > 1 and len(facts.shape) == 1:
             return facts.rate_hz, facts.shape[0]
         raise InputError(
             "avt2dwf hears coefficients over time, such as MFCCs",
             where="audio",
             found=f"{facts.shape}, {facts.rate_hz} a second",
-            accepted="(coefficients, steps) once a second, or (coefficients,) some times a second",
+            accepted="(steps, coefficients) once a second, or (coefficients,) some times a second",
             next_step="avfd extract --backbone mfcc-avt2, then --audio mfcc-avt2",
         )

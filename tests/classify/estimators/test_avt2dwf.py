@@ -87,14 +87,31 @@ def test_finds_nothing_where_there_is_nothing():
 
 def test_maps_once_a_second_are_vectors_many_times_a_second():
     audio, video, y = clips(count=12)
-    once = [a.swapaxes(1, 2)[:, None].copy() for a in audio]  # (coefficients, steps)
     steps = [a[:, None] for a in audio]
+    first = [a.swapaxes(2, 3) for a in steps]  # (30 coefficients, 10 steps)
     said = []
-    for ask, values in ((TINY, audio), (TINY, once), (f"{TINY},audio_axes=steps", steps)):
+    for axes, values in (
+        ("auto", audio),
+        ("steps", steps),
+        ("coefficients", first),
+        ("coefficients", steps),
+    ):
         made = features(values, video)
-        said.append(estimators.build(ask, small(epochs=1)).fit(made, y).predict_proba(made))
+        estimator = estimators.build(f"{TINY},audio_axes={axes}", small(epochs=1)).fit(made, y)
+        said.append(estimator.predict_proba(made))
     np.testing.assert_array_equal(said[0], said[1])
     np.testing.assert_array_equal(said[0], said[2])
+    assert not np.array_equal(said[0], said[3])
+
+
+@pytest.mark.parametrize(
+    ("shape", "tokens"), [((30, 30), 30), ((247, 30), 247), ((10, 87), 87), ((16, 12), 16)]
+)
+def test_the_longer_axis_of_a_map_is_time(shape, tokens):
+    _, video, y = clips(count=4)
+    made = features([np.zeros((len(v), 1, *shape)) for v in video], video)
+    estimator = estimators.build(TINY, small(epochs=1)).fit(made, y)
+    assert estimator.module_.block.audio.encoder.positions.shape[1] == tokens + 1
 
 
 @pytest.mark.parametrize(
