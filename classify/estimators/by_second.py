@@ -1,8 +1,9 @@
 """Estimators whose network looks at one second at a time.
 
-A clip's score is the mean over its seconds, and every second has a score of its own. In training
-one random second of each clip stands for it (`train_seconds`); with `--window-seconds 1` every
-second is a sample, as in the papers, which take chunks of one second for clips.
+Where no windows are asked for, a sample is a window of one second, as in the papers: an epoch sees
+every second, and a clip's score is the mean of its seconds'. Whole clips (in a decision fusion with
+models that want them, say) do as well: one random second of each then stands for it in training
+(`train_seconds`).
 """
 
 from __future__ import annotations
@@ -34,7 +35,8 @@ class SecondsSettings(Training):
 
     Attributes:
         size_px: side of the face pictures that the network sees; others are resized.
-        train_seconds: random seconds of a clip that a training step looks at; 0: all.
+        train_seconds: random seconds of a sample that a training step looks at, where a sample
+            has more than one; 0: all.
         at_once: seconds that are scored together; a matter of memory.
     """
 
@@ -60,6 +62,7 @@ class Looked(NamedTuple):
 class SecondsEstimator(NetworkEstimator):
     """Gives the network of a subclass (`block`) each second of each clip."""
 
+    default_windows = (1, 1)
     settings: SecondsSettings
     module_: SecondsNetwork
     #: Whether a second counts only if every modality is there, else if any is.
