@@ -72,7 +72,10 @@ def _input(spec: BackboneSpec) -> str:
 def _context(spec: BackboneSpec) -> str:
     if spec.audio:
         return _audio_context(spec.audio)
-    return "online, about a second" if is_face_pass(spec) else "one picture"
+    if is_face_pass(spec):
+        return "online, about a second"
+    frames = spec.options.get("frames")
+    return f"windows of {frames} pictures" if frames else "one picture"
 
 
 def _audio_context(audio: AudioInput) -> str:
