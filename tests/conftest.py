@@ -33,6 +33,12 @@ def media_makers() -> ModuleType:
 
 
 @pytest.fixture(scope="session")
+def checkpoint_makers() -> ModuleType:
+    """The module `checkpoint_makers`: random weights in the files that publishers write."""
+    return sys.modules.get("checkpoint_makers") or _load("checkpoint_makers")
+
+
+@pytest.fixture(scope="session")
 def make_video(media_makers: ModuleType) -> Callable[..., Path]:
     """`make_video(path, seconds, fps, size, codec, ...) -> path`; see media_makers."""
     maker: Callable[..., Path] = media_makers.make_video

@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import importlib.util
 import sys
+import warnings
+from collections.abc import Callable
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
+from typing import TYPE_CHECKING
 
 import pytest
 
 from avfd.home import Home
+
+if TYPE_CHECKING:
+    from torch import nn
 
 _HERE = Path(__file__).parent
 
@@ -38,6 +44,12 @@ def damage() -> ModuleType:
 
 
 @pytest.fixture(scope="session")
+def references() -> ModuleType:
+    """The module `references`: independent implementations of networks."""
+    return _load("references")
+
+
+@pytest.fixture(scope="session")
 def small_media(
     extracts: ModuleType, media_makers: ModuleType, tmp_path_factory: pytest.TempPathFactory
 ) -> Path:
@@ -60,3 +72,45 @@ def home(extracts: ModuleType, small_home: Home, tmp_path: Path) -> Home:
     """A copy of `small_home` for one test."""
     copy: Home = extracts.copied(small_home, tmp_path / "home")
     return copy
+
+
+@pytest.fixture(scope="session")
+def randomised(checkpoint_makers: ModuleType) -> Callable[..., nn.Module]:
+    """`randomised(network, seed=0) -> network`: all tensors drawn anew, statistics too."""
+
+    def drawn(network: nn.Module, seed: int = 0) -> nn.Module:
+        shapes = {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()}
+        network.load_state_dict(checkpoint_makers.random_tensors(shapes, seed))
+        return network.eval().requires_grad_(False)
+
+    return drawn
+
+
+@pytest.fixture(scope="session")
+def speechbrain() -> SimpleNamespace:
+    """speechbrain's own layers, where it is installed; they are a check, not what is shipped."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        pytest.importorskip("speechbrain")
+        from speechbrain.lobes.features import Fbank
+        from speechbrain.lobes.models.Xvector import Classifier, Xvector
+        from speechbrain.nnet.pooling import StatisticsPooling
+        from speechbrain.processing.features import InputNormalization
+    return SimpleNamespace(
+        Classifier=Classifier,
+        Fbank=Fbank,
+        InputNormalization=InputNormalization,
+        StatisticsPooling=StatisticsPooling,
+        Xvector=Xvector,
+    )
+
+
+@pytest.fixture
+def noiseless(speechbrain: SimpleNamespace, monkeypatch: pytest.MonkeyPatch) -> None:
+    """speechbrain's pooling adds random numbers, in evaluation too; here it adds none."""
+    import torch
+
+    def zeros(_: object, shape: tuple[int, ...], device: str = "cpu") -> torch.Tensor:
+        return torch.zeros(shape, device=device)
+
+    monkeypatch.setattr(speechbrain.StatisticsPooling, "_get_gauss_noise", zeros)
