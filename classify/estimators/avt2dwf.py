@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal, cast
 
 import numpy as np
@@ -13,6 +12,7 @@ from avfd.errors import InputError
 from classify.estimators.base import Floats, register
 from classify.estimators.by_second import SecondsEstimator, SecondsSettings
 from classify.estimators.network import Example, Input
+from classify.estimators.starting import Start, read_start
 from classify.estimators.tracks import Tracks
 from classify.features import Features
 from classify.nets.avt2dwf_options import AVT2DWFOptions
@@ -31,7 +31,8 @@ class AVT2DWFSettings(SecondsSettings, AVT2DWFOptions):
         audio_axes: of a column with one map a second, which axis comes first: "steps" (as in
             mfcc-avt2) or "coefficients" (as in mfcc); "auto": the longer one is time, and of
             equal ones the first.
-        video_weights, audio_weights: files of published encoders to start from.
+        video_weights, audio_weights: what the encoders start from: files of the authors' encoders,
+            or runs of this model.
     """
 
     epochs: int = 200
@@ -78,15 +79,20 @@ class AVT2DWF(SecondsEstimator):
         audio = self._steps(inputs["audio"]) if "audio" in inputs else None
         return Network(video, audio, self.settings, self.options.classes)
 
-    def start(self, block: nn.Module) -> None:
+    def start(self, block: nn.Module) -> list[Start]:
         from classify.nets.avt2dwf_weights import load_encoder
 
-        network = cast("Network", block)
-        told = self.settings
-        if told.video_weights and network.video is not None:
-            load_encoder(network.video.encoder, Path(told.video_weights))
-        if told.audio_weights and network.audio is not None:
-            load_encoder(network.audio.encoder, Path(told.audio_weights))
+        network, told = cast("Network", block), self.settings
+        starts = []
+        for modality, part, asked in (
+            ("video", network.video, told.video_weights),
+            ("audio", network.audio, told.audio_weights),
+        ):
+            if part is not None and asked:
+                start = read_start(asked, (self.name,))
+                load_encoder(part.encoder, start.tensors, start.path, modality)
+                starts.append(start)
+        return starts
 
     def example(self, tracks: Tracks) -> Example:
         """As the base; MFCCs [seconds, steps, coefficients]."""

@@ -8,7 +8,7 @@ models that want them, say) do as well: one random second of each then stands fo
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
@@ -18,6 +18,7 @@ from avfd.errors import InputError
 from classify.estimators.base import Floats, Validation
 from classify.estimators.network import Example, Input, NetworkEstimator
 from classify.estimators.settings import Training
+from classify.estimators.starting import Start
 from classify.estimators.tracks import TrackReader, Tracks
 from classify.features import Features, Index
 from classify.held import View
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from torch import Generator, Tensor, nn
 
     from classify.estimators.network import Batch
+    from classify.estimators.training import Trained
     from classify.nets.seconds import SecondsNetwork
 
 
@@ -68,6 +70,7 @@ class SecondsEstimator(NetworkEstimator):
     #: Whether a second counts only if every modality is there, else if any is.
     both: ClassVar[bool] = False
     _fresh = False
+    _started: Sequence[Start] = ()
 
     def block(self) -> nn.Module:
         """The network for one second, freshly initialised."""
@@ -97,8 +100,9 @@ class SecondsEstimator(NetworkEstimator):
         self.check({m: Input(s.rate_hz, s.shape) for m, s in features.items()})
         return TrackReader(features, self.views)
 
-    def start(self, block: nn.Module) -> None:
-        """Load what training starts from, where the settings name a file."""
+    def start(self, block: nn.Module) -> list[Start]:
+        """Load what training starts from, where the settings name it, and say what it was."""
+        return []
 
     @property
     def views(self) -> dict[str, View]:
@@ -111,7 +115,7 @@ class SecondsEstimator(NetworkEstimator):
 
         block = self.block()
         if self._fresh:
-            self.start(block)
+            self._started = self.start(block)
         return SecondsNetwork(
             block,
             self.tracks,
@@ -129,6 +133,11 @@ class SecondsEstimator(NetworkEstimator):
             super()._fit(features, y, groups, validation)
         finally:
             self._fresh = False
+
+    def _trained(self, trained: Trained) -> None:
+        super()._trained(trained)
+        if self._started:
+            self.card_["started_from"] = [start.card for start in self._started]
 
     def example(self, tracks: Tracks) -> Example:
         """Values [seconds, slots, *shape] and mask [seconds, slots] of each modality."""

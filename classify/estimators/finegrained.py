@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, cast
 
 import numpy as np
@@ -18,6 +17,7 @@ from classify.estimators.base import register
 from classify.estimators.by_second import Looked, SecondsEstimator, SecondsSettings
 from classify.estimators.network import Input
 from classify.estimators.settings import Monitor
+from classify.estimators.starting import Start, read_start
 from classify.estimators.tracks import TrackReader
 from classify.features import Features, Index, Mask
 from classify.nets.finegrained_options import FineGrainedOptions
@@ -42,7 +42,7 @@ class FineGrainedSettings(SecondsSettings, FineGrainedOptions):
         r_min, r_max: shortest and longest stretch of a pseudo-fake, as a share of its second;
             r_min=0 is the paper's "about 0", two frames or samples.
         least_valid: a second counts if this share of its frames and of its samples is there.
-        weights: a file of the authors' network to start from.
+        weights: what training starts from: the authors' file, or a run of this model.
     """
 
     epochs: int = 100
@@ -161,11 +161,14 @@ class FineGrained(SecondsEstimator):
         audio = self.inputs["audio"]
         return Network(frames, told.size_px, audio.rate_hz * audio.dim, told, self.options.classes)
 
-    def start(self, block: nn.Module) -> None:
-        from classify.nets.finegrained_weights import load_published
+    def start(self, block: nn.Module) -> list[Start]:
+        from classify.nets.finegrained_weights import load_detector
 
-        if self.settings.weights:
-            load_published(cast("Network", block), Path(self.settings.weights))
+        if not self.settings.weights:
+            return []
+        start = read_start(self.settings.weights, (self.name,))
+        load_detector(cast("Network", block), start.tensors, start.path)
+        return [start]
 
     def augment(self, batch: Batch, target: Tensor, generator: Generator) -> tuple[Batch, Tensor]:
         """Random seconds, some of them made pseudo-fakes."""

@@ -1,14 +1,17 @@
-"""AVT2-DWF's encoders from weight files with the names of its authors' code (FACTS.md, 10.1).
+"""AVT2-DWF's encoders from weights with the names of its authors' code, or of a model of ours.
 
-No such file is published yet; the names are those of the code.
+No file of the authors is published yet; the names are those of the code (FACTS.md, 10.1).
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
+from torch import Tensor
+
 from classify.nets.avt2dwf_encoder import ClassTransformer
-from classify.nets.checkpoint import put_into, read_tensors, renamed
+from classify.nets.checkpoint import below, put_into, renamed
 
 _LAYER = r"transformer\.layers\.(\d+)\."
 RULES = (
@@ -27,6 +30,16 @@ RULES = (
 )
 
 
-def load_encoder(encoder: ClassTransformer, path: Path) -> None:
-    """Load one encoder; the file's own head, which nothing uses, is left out."""
-    put_into(encoder, renamed(read_tensors(path), RULES), path)
+def load_encoder(
+    encoder: ClassTransformer, tensors: Mapping[str, Tensor], where: Path, modality: str
+) -> None:
+    """Load one encoder; the file's own head, which nothing uses, is left out.
+
+    Args:
+        encoder: what is loaded.
+        tensors: of the authors' encoder, or of one of our models that has this modality.
+        where: they came from, for errors.
+        modality: "video" or "audio".
+    """
+    ours = below(f"block.{modality}.encoder.", tensors)
+    put_into(encoder, ours or renamed(tensors, RULES), where)

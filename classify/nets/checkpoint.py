@@ -67,6 +67,11 @@ def renamed(tensors: Mapping[str, Tensor], rules: Rules) -> dict[str, Tensor]:
     return out
 
 
+def below(start: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The tensors whose names start so, under the rest of their names."""
+    return {k.removeprefix(start): v for k, v in tensors.items() if k.startswith(start)}
+
+
 def put_into(module: nn.Module, tensors: Mapping[str, Tensor], where: Path) -> None:
     """Load tensors into a module; every parameter of it must be there, in its shape.
 

@@ -1,18 +1,19 @@
-"""The fine-grained detector from its authors' weight file (FACTS.md, 11.6).
+"""The fine-grained detector from its authors' weights (FACTS.md, 11.6), or from a model of ours.
 
-The file has two things that the network here has not, because they cannot change its output: biases
-of convolutions before a batch norm, which are taken off the norm's running mean, and the bias of
-the visual embedding, which the softmax over places takes away. Its visual batch norms have no
-running statistics; with `batch_norm=running` they are learnt in training.
+The authors' file has two things that the network here has not, because they cannot change its
+output: biases of convolutions before a batch norm, which are taken off the norm's running mean, and
+the bias of the visual embedding, which the softmax over places takes away. Its visual batch norms
+have no running statistics; with `batch_norm=running` they are learnt in training.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from torch import Tensor
 
-from classify.nets.checkpoint import put_into, read_tensors, renamed
+from classify.nets.checkpoint import below, put_into, renamed
 from classify.nets.finegrained import FineGrained
 
 RULES = (
@@ -32,12 +33,19 @@ NORMED = {  # convolution → the batch norm after it
 }
 
 
-def load_published(network: FineGrained, path: Path) -> None:
-    """Load the file; the embeddings, which it always has, are left out where nothing attends."""
-    tensors = without_biases(renamed(read_tensors(path), RULES))
+def load_detector(network: FineGrained, tensors: Mapping[str, Tensor], where: Path) -> None:
+    """Load the whole network.
+
+    Args:
+        network: what is loaded.
+        tensors: of the authors' network, or of one of our models. The embeddings, which the
+            authors' file always has, are left out where nothing attends.
+        where: they came from, for errors.
+    """
+    found = below("block.", tensors) or without_biases(renamed(tensors, RULES))
     if network.embed_visual is None:
-        tensors = {k: v for k, v in tensors.items() if not k.startswith("embed_")}
-    put_into(network, tensors, path)
+        found = {k: v for k, v in found.items() if not k.startswith("embed_")}
+    put_into(network, found, where)
 
 
 def without_biases(tensors: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+
 import numpy as np
 import pytest
 import torch
@@ -206,6 +208,8 @@ def test_encoders_start_from_files_and_a_fitted_model_needs_them_no_more(tmp_pat
     ask = f"{TINY},video_weights={path},learning_rate=0"
     estimator = estimators.build(ask, small(epochs=1)).fit(made, y)
     assert torch.equal(estimator.module_.block.video.encoder.positions, encoder.positions)
+    (card,) = estimator.card_["started_from"]
+    assert card["sha256"] == hashlib.sha256(path.read_bytes()).hexdigest()
     estimator.save(tmp_path / "model")
     path.unlink()
     again = estimators.load(tmp_path / "model")

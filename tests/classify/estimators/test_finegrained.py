@@ -239,3 +239,15 @@ def test_maps_are_those_of_the_equations_second_by_second(fitted):
     z = out.weighted.reshape(3, -1) @ head.weight[0].detach().numpy() + head.bias.item()
     p = fitted.second_probabilities(features(audio, video))[2][:, 1]
     np.testing.assert_allclose(p, 1 / (1 + np.exp(-z)), atol=1e-5)
+
+
+def test_training_starts_from_another_run(tmp_path, fitted):
+    audio, video, y = clips(count=4)
+    made = features(audio, video)
+    fitted.save(tmp_path)
+    ask = f"{TINY},weights={tmp_path},learning_rate=0,weight_decay=0"
+    estimator = estimators.build(ask, small(epochs=1)).fit(made, y)
+    before = dict(fitted.module_.named_parameters())
+    for name, value in estimator.module_.named_parameters():
+        assert torch.equal(value, before[name])
+    assert estimator.card_["started_from"][0]["file"] == str(tmp_path / "finegrained.safetensors")

@@ -52,18 +52,24 @@ def test_an_encoder_is_loaded_by_its_published_names(tmp_path, suffix):
     source, target, path = encoder(0), encoder(1), tmp_path / f"face.{suffix}"
     state = published(source)
     save_file(state, path) if suffix == "safetensors" else torch.save({"state_dict": state}, path)
-    load_encoder(target, path)
+    load_encoder(target, read_tensors(path), path, "video")
     tokens, valid = torch.randn(2, 5, 7), torch.ones(2, 5, dtype=torch.bool)
     assert torch.equal(target(tokens, valid), source(tokens, valid))
+
+
+def test_an_encoder_is_loaded_from_a_model_of_ours(tmp_path):
+    source, target = encoder(0), encoder(1)
+    ours = {f"block.audio.encoder.{k}": v for k, v in source.state_dict().items()}
+    load_encoder(target, {**ours, "block.head.weight": torch.zeros(2, 8)}, tmp_path, "audio")
+    assert torch.equal(target.positions, source.positions)
 
 
 def test_a_tensor_that_is_missing_or_of_another_shape_is_named(tmp_path):
     state = published(encoder(0))
     del state["cls_token"]
     state["pos_embedding"] = state["pos_embedding"][:, :-1]
-    torch.save(state, tmp_path / "face.pt")
     with pytest.raises(InputError, match=r"lacks class_token.*positions \(1, 5, 8\) instead of"):
-        load_encoder(encoder(1), tmp_path / "face.pt")
+        load_encoder(encoder(1), state, tmp_path / "face.pt", "video")
 
 
 class Evil:

@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from avfd.errors import InputError
+from classify.nets.checkpoint import read_tensors
 from classify.nets.finegrained import FineGrained, distance_map, feature_side, minmax
 from classify.nets.finegrained_branches import (
     AudioBranch,
@@ -20,7 +21,7 @@ from classify.nets.finegrained_branches import (
     visual_steps,
 )
 from classify.nets.finegrained_options import FineGrainedOptions
-from classify.nets.finegrained_weights import load_published
+from classify.nets.finegrained_weights import load_detector
 
 PAPER = FineGrainedOptions()
 TINY = FineGrainedOptions(channels=8)
@@ -283,7 +284,7 @@ def published(tmp_path_factory):
 def test_the_published_file_loads_and_does_the_same(published, batch_norm):
     path, audio, onward = published
     made = FineGrained(30, 224, 48_000, replace(PAPER, batch_norm=batch_norm)).eval()
-    load_published(made, path)
+    load_detector(made, read_tensors(path), path)
     x = torch.randn(1, 1, 48_000)
     wanted = onward(audio.netcnnaud_layer2(audio.netcnnaud_layer1(x)))
     torch.testing.assert_close(made.audio(x), wanted, rtol=1e-4, atol=1e-4)
@@ -298,9 +299,11 @@ def test_the_published_file_loads_and_does_the_same(published, batch_norm):
 
 def test_the_published_file_loads_without_attention_too(published):
     made = FineGrained(30, 224, 48_000, replace(PAPER, attention="none"))
-    load_published(made, published[0])
+    load_detector(made, read_tensors(published[0]), published[0])
 
 
 def test_a_file_of_another_network_is_refused(published):
+    half = FineGrained(30, 224, 48_000, replace(PAPER, channels=64))
+    tensors = read_tensors(published[0])
     with pytest.raises(InputError, match=r"does not fit.*instead of"):
-        load_published(FineGrained(30, 224, 48_000, replace(PAPER, channels=64)), published[0])
+        load_detector(half, tensors, published[0])
