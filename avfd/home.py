@@ -7,6 +7,7 @@ avfd-home/
   cache/<name>/                   the data set's Icechunk repository
   weights/                        model files
   runs/<name>/                    fitted models
+  trials/                         searches for settings, to go on with
   locks/                          one lock file a data set
 ```
 """
@@ -91,6 +92,10 @@ class Home:
     @property
     def runs_dir(self) -> Path:
         return self.path / "runs"
+
+    @property
+    def trials_dir(self) -> Path:
+        return self.path / "trials"
 
     def datasets(self) -> list[str]:
         """Names of the indexed data sets, sorted."""

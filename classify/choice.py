@@ -56,6 +56,7 @@ class FitOptions:
         window_seconds, hop_seconds, aggregate: see `Windows`.
         balance, preset, epochs, minutes, device: see `EstimatorOptions`.
         picture_px, picture_gray: how pixel columns are made small first.
+        trials: settings tried by a search on validation clips before the fit; None: none.
         runs: two or more finished runs whose scores are fused (with fusion "decision"); the
             options above are then theirs.
         replicates: of the bootstrap that makes the intervals.
@@ -84,6 +85,7 @@ class FitOptions:
     device: Literal["auto", "cpu", "cuda"] = "auto"
     picture_px: int = 16
     picture_gray: bool = True
+    trials: int | None = None
     runs: tuple[str, ...] = ()
     replicates: int = 2000
 
@@ -128,6 +130,8 @@ def check_options(options: FitOptions) -> None:
             found=f"{options.epochs}, {options.minutes}",
             accepted="more than 0",
         )
+    if options.trials is not None and options.trials < 1:
+        raise InputError("no trials", where="--trials", found=options.trials, accepted="1 or more")
     if options.fusion != "decision" and options.rule != "mean":
         raise InputError(
             "only decision fusion has a rule",

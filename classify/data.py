@@ -116,6 +116,19 @@ def status_counts(
     return out
 
 
+def partial_notes(samples: Samples) -> list[str]:
+    """A sentence for each modality that clips lack while another one covers them."""
+    covered = {m: s.covered for m, s in samples.features.items()}
+    notes = []
+    for modality, there in covered.items():
+        others = [c for m, c in covered.items() if m != modality]
+        alone = int((~there & np.any(others, axis=0)).sum()) if others else 0
+        if alone:
+            rest = ", ".join(m for m in covered if m != modality)
+            notes.append(f"{alone} clips without {modality} are scored by their {rest} alone.")
+    return notes
+
+
 def coverage_notes(
     statuses: Mapping[str, Mapping[str, int]], columns: Mapping[str, str]
 ) -> list[str]:

@@ -26,6 +26,7 @@ from classify.data import (
     check_covered,
     check_unseen,
     coverage_notes,
+    partial_notes,
     samples_of,
     status_counts,
 )
@@ -37,6 +38,7 @@ from classify.run_figures import write_figures
 from classify.scoring import metrics_by_side, scores_frame, seconds_frame
 from classify.sides import Fold, Plan, plan_of
 from classify.trained_weights import card_of, write_weights
+from classify.trials import Found, Search, searched
 from classify.windows import Floats
 
 if TYPE_CHECKING:
@@ -92,6 +94,7 @@ class Prepared:
     model: ModelOptions
     plan: Plan
     samples: Samples
+    search: Search | None = None
 
 
 @dataclass(frozen=True)
@@ -102,12 +105,14 @@ class Fitted:
         models: one, or one a fold.
         base_rates: training class frequencies, the mean over the folds, [classes].
         scores, seconds: tables as in `classify.scoring`.
+        found: what a search for settings found, member → settings, of each fold.
     """
 
     models: Sequence[Model]
     base_rates: Floats
     scores: pd.DataFrame
     seconds: pd.DataFrame | None
+    found: Sequence[Mapping[str, Found]] = ()
 
 
 def fit(home: Home, options: FitOptions) -> FitReport:
@@ -135,26 +140,40 @@ def _prepare(home: Home, options: FitOptions) -> Prepared:
     columns = choose_columns(options, opened.readers)
     # The number of classes is known with the plan only; what needs validation does not need it.
     asked = model_options(options, tuple(columns), classes=2)
-    plan = plan_of(home, opened.readers, options, validate=asked.needs_validation)
+    validate = asked.needs_validation or options.trials is not None
+    plan = plan_of(home, opened.readers, options, validate=validate)
     model = model_options(options, tuple(columns), classes=len(plan.classes))
     pictures = PictureOptions(options.picture_px, options.picture_gray)
     samples = samples_of(plan.units, plan.classes, opened, columns, pictures)
     check_covered(samples)
     tested = [plan.units[i] for fold in plan.folds for i in fold.sides["test"].tolist()]
     check_unseen(tested, columns, opened)
-    return Prepared(datasets, opened, columns, model, plan, samples)
+    search = _search(home, options, columns, opened)
+    return Prepared(datasets, opened, columns, model, plan, samples, search)
+
+
+def _search(
+    home: Home, options: FitOptions, columns: Mapping[str, str], opened: Opened
+) -> Search | None:
+    """What a search for settings is told, where one was asked for."""
+    if options.trials is None:
+        return None
+    fingerprints = {m: opened.column(name).fingerprint for m, name in columns.items()}
+    seen = {"columns": fingerprints, "picture": [options.picture_px, options.picture_gray]}
+    return Search(options.trials, home.trials_dir, seen)
 
 
 def _fitted(prepared: Prepared) -> Fitted:
     """A model a fold, and its scores of every side; of folds validation and test only."""
     plan, samples = prepared.plan, prepared.samples
     base_rates = np.mean([_frequencies(prepared, fold) for fold in plan.folds], axis=0)
-    models, scores, seconds = [], [], []
+    models, scores, seconds, found = [], [], [], []
     sides: tuple[Side, ...] = ("val", "test") if plan.crossed else ("train", "val", "test")
     for fold in plan.folds:
         logger.info("fitting fold %d of %d", fold.number + 1, len(plan.folds))
-        model = _fit_fold(prepared, fold)
+        model, best = _fit_fold(prepared, fold)
         models.append(model)
+        found.append(best)
         for side in sides:
             if not len(fold.sides[side]):
                 continue
@@ -167,14 +186,19 @@ def _fitted(prepared: Prepared) -> Fitted:
                 seconds.append(
                     seconds_frame(part, said, plan.classes, split=side, fold=fold.number)
                 )
-    return Fitted(models, base_rates, _stacked(scores), _stacked(seconds) if seconds else None)
+    by_second = _stacked(seconds) if seconds else None
+    return Fitted(models, base_rates, _stacked(scores), by_second, found)
 
 
-def _fit_fold(prepared: Prepared, fold: Fold) -> Model:
+def _fit_fold(prepared: Prepared, fold: Fold) -> tuple[Model, Mapping[str, Found]]:
+    """The fold's model, and the settings that a search found for it."""
     training = prepared.samples.take(fold.sides["train"])
     held = fold.sides["val"]
     validation = prepared.samples.take(held) if len(held) else None
-    return Model(prepared.model).fit(training, validation)
+    options, found = prepared.model, dict[str, Found]()
+    if prepared.search is not None:
+        options, found = searched(options, training, validation, prepared.search)
+    return Model(options).fit(training, validation), found
 
 
 def _frequencies(prepared: Prepared, fold: Fold) -> Floats:
@@ -194,7 +218,7 @@ def _write(home: Home, options: FitOptions, prepared: Prepared, fitted: Fitted) 
     rates = fitted.base_rates.tolist()
     metrics = metrics_by_side(fitted.scores, rates, options.replicates, options.seed)
     coverage = status_counts(prepared.plan.units, prepared.columns, prepared.opened)
-    notes = _notes(options, prepared, coverage)
+    notes = (*_notes(options, prepared, coverage), *_search_notes(fitted))
     with runs.writing(home, _stem(options, prepared)) as partial:
         tag = f"run-{partial.id}"
         for number, model in enumerate(fitted.models):
@@ -259,9 +283,22 @@ def _notes(
         *plan.notes,
         *excluded,
         *coverage_notes(coverage, prepared.columns),
+        *partial_notes(prepared.samples),
         *restricted_notes(prepared.columns, prepared.opened),
         *weights_notes(prepared.columns, prepared.opened),
     )
+
+
+def _search_notes(fitted: Fitted) -> list[str]:
+    """A sentence for every search."""
+    folds = len(fitted.found) > 1
+    return [
+        f"{member}{f' of fold {number}' if folds else ''}: {found.model}, the best of "
+        f"{found.tried} trials on validation ({found.quality:.3f})"
+        + (f"; {found.failed} did not work." if found.failed else ".")
+        for number, fold in enumerate(fitted.found)
+        for member, found in fold.items()
+    ]
 
 
 def _facts(
@@ -282,6 +319,7 @@ def _facts(
         "columns": columns_facts(prepared.columns, prepared.opened),
         "model": asdict(prepared.model),
         "settings": prepared.model.settings,
+        "trials": [{m: asdict(f) for m, f in fold.items()} for fold in fitted.found],
         "protocol": {
             "name": plan.protocol,
             "text": plan.text,

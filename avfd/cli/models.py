@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
 from avfd.cli.options import HomeOption, JsonOption, SeedOption, VerboseOption
-from avfd.cli.output import emit_json, say, set_up_logging, table
+from avfd.cli.output import Progress, emit_json, progress, say, set_up_logging, table
 from avfd.errors import InputError
 from avfd.home import Home
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from classify.compare import Comparison
     from classify.evaluate import EvaluateReport
     from classify.fit import FitReport
+    from classify.watching import Epoch, Trial
 
 Words = Mapping[str, tuple[str, ...]]
 CHOICES: Words = {
@@ -77,6 +79,9 @@ def fit(
         float | None, typer.Option(help="The longest that one network trains.")
     ] = None,
     device: Annotated[str, typer.Option(help="Of networks: auto, cpu or cuda.")] = "auto",
+    trials: Annotated[
+        int | None, typer.Option(help="Settings tried on validation clips first; goes on.")
+    ] = None,
     seed: SeedOption = 0,
     home: HomeOption = None,
     json: JsonOption = False,
@@ -85,6 +90,7 @@ def fit(
     """Train on cached columns and score every clip, or fuse finished runs."""
     from classify.choice import FitOptions
     from classify.fit import fit as train
+    from classify.watching import watched
 
     set_up_logging(verbose)
     words = {
@@ -110,12 +116,26 @@ def fit(
         preset=preset,
         epochs=epochs,
         minutes=minutes,
+        trials=trials,
         seed=seed,
         runs=tuple(run or ()),
         **cast("dict[str, Any]", words),
     )
-    report = train(Home.at(home).writable(), options)
+    with progress("fitting") as update, watched(partial(_show, update)):
+        report = train(Home.at(home).writable(), options)
     emit_json(report) if json else _tell_fit(report)
+
+
+def _show(update: Progress, news: Epoch | Trial) -> None:
+    """How a training or a search goes, on the progress bar."""
+    from classify.watching import Trial
+
+    if isinstance(news, Trial):
+        words = f"{news.member}: trials, best {_number(news.best)}"
+    else:
+        monitored = "" if news.monitored is None else f", validation {news.monitored:.3f}"
+        words = f"{news.estimator}: epochs, loss {news.train_loss:.3f}{monitored}"
+    update(news.number, news.most, words)
 
 
 def _check_words(words: Mapping[str, str]) -> None:

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avfd.errors import InputError, MissingError
-from classify.estimators.settings import restored
+from classify.estimators.settings import Span, restored
 from classify.features import Features, Index, Mask
 
 Floats = NDArray[np.float64]
@@ -80,8 +80,10 @@ class Estimator(ABC):
     """
 
     name: ClassVar[str]
-    #: Preset → settings; "paper" and "small" at least, or none at all.
+    #: Preset → settings; "paper" alone, or with "small" and others; or none at all.
     presets: ClassVar[Mapping[str, Any]] = {}
+    #: Setting → what `--trials` draws it from: a `Span`, or a tuple of values.
+    search: ClassVar[Mapping[str, Span | tuple[Any, ...]]] = {}
     #: Modalities it can take, alone or together; None: any.
     takes: ClassVar[tuple[str, ...] | None] = None
     #: Those of them that it cannot do without.
@@ -101,9 +103,14 @@ class Estimator(ABC):
 
     @classmethod
     def defaults(cls, preset: str = "paper") -> Any:
-        """The settings of a preset; None where the estimator has none. Unknown: an error."""
+        """The settings of a preset; None where the estimator has none. Unknown: an error.
+
+        Where there is one preset only it serves for all.
+        """
         if not cls.presets:
             return None
+        if len(cls.presets) == 1:
+            return next(iter(cls.presets.values()))
         if preset not in cls.presets:
             raise InputError(
                 "no such preset",

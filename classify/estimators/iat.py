@@ -9,7 +9,7 @@ from avfd.errors import InputError
 from classify.estimators.base import register
 from classify.estimators.network import Example, NetworkEstimator
 from classify.estimators.scaling import standardised
-from classify.estimators.settings import Monitor, Scheduled, Training
+from classify.estimators.settings import Monitor, Scheduled, Span, Training
 from classify.estimators.streams import Stream, columns_as_slots, tokens_as_slots
 from classify.estimators.tracks import Tracks
 from classify.features import Slots
@@ -82,6 +82,14 @@ class IAT(NetworkEstimator):
     takes = ("audio", "video")
     presets: ClassVar = {"paper": PAPER, "code": CODE, "small": SMALL}
     settings: IATSettings
+    search: ClassVar = {
+        "learning_rate": Span(4e-3, 8e-2, log=True),
+        "weight_decay": Span(1e-5, 1e-2, log=True),
+        "batch": (8, 16, 32),
+        "fusion": ("ia", "it", "lt"),
+        "dropout": ("softhard", "noise", "none"),
+        "width": (0.5, 1.0),
+    }
 
     def network(self) -> nn.Module:
         from classify.nets.iat import IAT as Network

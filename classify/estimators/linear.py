@@ -2,23 +2,37 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
 from avfd.errors import InputError
 from classify.estimators.base import Floats, Validation, class_weights, register
+from classify.estimators.settings import Span
 from classify.estimators.vectors import VectorEstimator, matrix
 from classify.features import Features, Index
 
 MODEL_FILE = "model.skops"
 CALIBRATION_FOLDS = 5
-# Weak enough a penalty for a handful of features, strong enough for 6,373 functionals.
-SVM_C = 0.01
-LOGREG_C = 0.1
 # What a saved model may contain beyond the types that skops itself trusts; none of them runs code.
 TRUSTED_TYPES = ("numpy.dtype",)
+
+
+@dataclass(frozen=True)
+class PenaltySettings:
+    """How weak the penalty is.
+
+    Attributes:
+        c: the inverse of the penalty. The defaults are weak enough for a handful of features and
+            strong enough for 6,373 functionals.
+    """
+
+    c: float
+
+
+SEARCH_C = {"c": Span(1e-4, 1e2, log=True)}
 
 
 def scaled(classifier: Any) -> Any:
@@ -75,12 +89,15 @@ def _doubles(features: Features) -> Floats:
 class LogisticRegression(_Sklearn):
     """Multinomial logistic regression with an L2 penalty."""
 
+    presets: ClassVar = {"paper": PenaltySettings(c=0.1)}
+    search: ClassVar = SEARCH_C
+
     def _fit(
         self, features: Features, y: Index, groups: list[str], validation: Validation | None
     ) -> None:
         from sklearn.linear_model import LogisticRegression as Logistic
 
-        model = scaled(Logistic(C=LOGREG_C, max_iter=2000))
+        model = scaled(Logistic(C=self.settings.c, max_iter=2000))
         weights = class_weights(y, self.options)
         self.parts_ = {"model": model.fit(_doubles(features), y, classify__sample_weight=weights)}
 
@@ -142,20 +159,27 @@ class _Margins(_Sklearn):
 class LinearSVM(_Margins):
     """Linear support vector machine (squared hinge, one class against the rest)."""
 
+    presets: ClassVar = {"paper": PenaltySettings(c=0.01)}
+    search: ClassVar = SEARCH_C
+
     def _machine(self) -> Any:
         from sklearn.svm import LinearSVC
 
-        return LinearSVC(C=SVM_C, dual="auto", max_iter=20_000, random_state=self.options.seed)
+        seed = self.options.seed
+        return LinearSVC(C=self.settings.c, dual="auto", max_iter=20_000, random_state=seed)
 
 
 @register("svm-rbf")
 class RadialSVM(_Margins):
     """Support vector machine with scikit-learn's default kernel; slow beyond 10,000 clips."""
 
+    presets: ClassVar = {"paper": PenaltySettings(c=1.0)}
+    search: ClassVar = SEARCH_C
+
     def _machine(self) -> Any:
         from sklearn.svm import SVC
 
-        return SVC(kernel="rbf", C=1.0, gamma="scale")
+        return SVC(kernel="rbf", C=self.settings.c, gamma="scale")
 
 
 def _margins(model: Any, x: Floats) -> Floats:

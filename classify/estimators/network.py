@@ -31,6 +31,7 @@ How to add one, say `mine` (twenty lines; `td3mf.py` and `iat.py` are examples):
    missing modality is zeros with a mask of False all over; the clip is scored all the same. A
    modality that no column was asked for is not passed at all. Override, as needed:
 
+   * `search`: what `--trials` draws its settings from, as data;
    * `views`: pictures at another size: `{"video": View(size_px=112)}`;
    * `example(tracks)`: one sample as a dict of arrays (never random: it may be made once and
      kept), from {modality: Slots(values [rows, rate,
@@ -82,7 +83,7 @@ from classify.estimators.base import (
     check_classes,
     class_weights,
 )
-from classify.estimators.settings import Training
+from classify.estimators.settings import Span, Training
 from classify.estimators.tracks import TrackReader, Tracks
 from classify.features import Features, Index, Mask
 from classify.held import AS_IT_IS, View
@@ -135,6 +136,11 @@ class NetworkEstimator(Estimator):
     stops_early = True
     draws = True
     settings: Training
+    search: ClassVar[Mapping[str, Span | tuple[Any, ...]]] = {
+        "learning_rate": Span(1e-4, 1e-2, log=True),
+        "weight_decay": Span(1e-6, 1e-2, log=True),
+        "batch": (16, 32, 64),
+    }
     #: Samples scored together, at the most.
     scored_at_once: ClassVar[int] = SCORED_AT_ONCE
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from avfd.errors import InputError
 from classify.estimators.base import register
 from classify.estimators.network import Example, NetworkEstimator
-from classify.estimators.settings import Training
+from classify.estimators.settings import Span, Training
 from classify.estimators.steps import StepReader, Steps, scale_of
 from classify.features import Features, Mask
 
@@ -52,6 +52,13 @@ class LSTM2(NetworkEstimator):
 
     presets: ClassVar = {"paper": PAPER, "small": SMALL}
     settings: LSTM2Settings
+    search: ClassVar = {
+        "learning_rate": Span(1e-4, 1e-2, log=True),
+        "units": (16, 32, 64),
+        "dense_units": (8, 16, 32),
+        "dropout": Span(0.0, 0.5),
+        "batch": (16, 32, 64),
+    }
 
     def network(self) -> nn.Module:
         from classify.nets.lstm2 import LSTM2Network

@@ -21,6 +21,20 @@ Scheduled = Literal["none", "plateau", "milestones", "cosine"]
 
 
 @dataclass(frozen=True)
+class Span:
+    """A range that a search draws from: whole numbers if both ends are.
+
+    Attributes:
+        low, high: the ends, included.
+        log: draw the logarithm evenly.
+    """
+
+    low: float
+    high: float
+    log: bool = False
+
+
+@dataclass(frozen=True)
 class Training:
     """How a network is trained; its own settings inherit from this and give other defaults.
 

@@ -9,7 +9,7 @@ from avfd.errors import InputError
 from classify.estimators.base import register
 from classify.estimators.network import Example, Input, NetworkEstimator
 from classify.estimators.scaling import standardised
-from classify.estimators.settings import Monitor, Scheduled, Training
+from classify.estimators.settings import Monitor, Scheduled, Span, Training
 from classify.estimators.streams import Stream, tokens_as_slots
 from classify.estimators.tracks import Tracks
 from classify.features import Slots
@@ -110,6 +110,15 @@ class TD3MF(NetworkEstimator):
     takes = ("audio", "video")
     presets: ClassVar = {"paper": PAPER, "code": CODE, "small": SMALL}
     settings: TD3MFSettings
+    search: ClassVar = {
+        "learning_rate": Span(5e-5, 2e-3, log=True),
+        "batch": (16, 32, 64, 128),
+        "hidden": (32, 64, 128),
+        "heads": (1, 2),
+        "fusion": ("default", "audio-reuse", "video-reuse", "self", "multi", "self-cross"),
+        "late": (False, True),
+        "modality_dropout": (0.0, 0.2, 0.5),
+    }
 
     def network(self) -> nn.Module:
         from classify.nets.td3mf import TD3MF as Network

@@ -10,7 +10,6 @@ import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
-from contextvars import ContextVar
 from copy import deepcopy
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -28,6 +27,7 @@ from torch.utils.data import Dataset, WeightedRandomSampler
 from avfd.errors import InputError
 from classify.estimators.packing import Packed
 from classify.estimators.settings import Training
+from classify.watching import Epoch, tell
 
 if TYPE_CHECKING:
     from classify.estimators.network import Batch, Example, NetworkEstimator, Reader
@@ -47,39 +47,6 @@ _OPTIMISERS: dict[str, Any] = {
     "adamw": torch.optim.AdamW,
     "sgd": torch.optim.SGD,
 }
-
-
-@dataclass(frozen=True)
-class Epoch:
-    """One epoch of a training, for those who watch it.
-
-    Attributes:
-        estimator: name of what is trained.
-        number, most: from 1, and how many there may be.
-        train_loss: mean over the epoch.
-        monitored: what decides on the best epoch.
-        best: number of the best epoch so far, 0 where none counts yet.
-    """
-
-    estimator: str
-    number: int
-    most: int
-    train_loss: float
-    monitored: float | None
-    best: int
-
-
-_WATCHER: ContextVar[Callable[[Epoch], None] | None] = ContextVar("watcher", default=None)
-
-
-@contextmanager
-def watched(by: Callable[[Epoch], None]) -> Iterator[None]:
-    """Every training inside tells `by` of its epochs."""
-    token = _WATCHER.set(by)
-    try:
-        yield
-    finally:
-        _WATCHER.reset(token)
 
 
 @dataclass(frozen=True)
@@ -361,10 +328,8 @@ class BestEpoch(Callback):  # type: ignore[misc]
         names = ("epoch", "train_loss", "valid_loss", "valid_auc", "valid_accuracy")
         self.log_.append({name: row[name] for name in names if name in row})
         logger.debug("%s %s", net.estimator.name, self.log_[-1])
-        watcher = _WATCHER.get()
-        if watcher is not None:
-            name, most = net.estimator.name, net.max_epochs
-            watcher(Epoch(name, row["epoch"], most, row["train_loss"], value, self.best_))
+        name, most = net.estimator.name, net.max_epochs
+        tell(Epoch(name, row["epoch"], most, row["train_loss"], value, self.best_))
 
     def _measured(self) -> float:
         """AUC or accuracy of the epoch's validation."""

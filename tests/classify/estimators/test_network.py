@@ -16,8 +16,9 @@ from classify.estimators import base
 from classify.estimators.base import EstimatorOptions, Validation, drawn
 from classify.estimators.network import NetworkEstimator
 from classify.estimators.settings import Training, restored
-from classify.estimators.training import Epoch, cross_entropy, device_of, watched
+from classify.estimators.training import cross_entropy, device_of
 from classify.features import MemorySource, Sequences, Slots
+from classify.watching import Epoch, watched
 
 CLIPS = 48
 

@@ -1,0 +1,24 @@
+"""`avfd fit`: what its progress bar says."""
+
+from __future__ import annotations
+
+from avfd.cli.models import _show
+from classify.watching import Epoch, Trial
+
+
+def test_the_bar_tells_of_epochs_and_trials():
+    said = []
+    news = [
+        Epoch("td3mf", 3, 40, 0.5, 0.75, 2),
+        Epoch("td3mf", 4, 40, 0.25, None, 0),
+        Trial("audio", 1, 8, None, None),
+        Trial("audio", 2, 8, 0.9, 0.9),
+    ]
+    for one in news:
+        _show(lambda *words: said.append(words), one)
+    assert said == [
+        (3, 40, "td3mf: epochs, loss 0.500, validation 0.750"),
+        (4, 40, "td3mf: epochs, loss 0.250"),
+        (1, 8, "audio: trials, best -"),
+        (2, 8, "audio: trials, best 0.900"),
+    ]
