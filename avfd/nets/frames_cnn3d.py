@@ -8,14 +8,33 @@ the first experiment, tanh in the second. Kernel and pooling sizes are not state
 from __future__ import annotations
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from avfd.errors import InputError
+from avfd.nets.hardwired import LUMA
 from avfd.nets.settings import FramesCnn3dSettings
 
 EXPERIMENT_1 = FramesCnn3dSettings(activation="softmax", label="frame")
 EXPERIMENT_2 = FramesCnn3dSettings()
 SMALL = FramesCnn3dSettings(frames=30, rows=24, columns=24)
+
+
+def prepared(faces: Tensor, settings: FramesCnn3dSettings = EXPERIMENT_2) -> Tensor:
+    """What the network takes, [..., rows, columns, channels], of uint8 RGB [..., h, w, 3].
+
+    Squeezed to the frame's size by bicubic interpolation over as many pixels as a pixel covers.
+    """
+    values = faces.float() / 255
+    if settings.channels == 1:
+        values = (values @ values.new_tensor(LUMA)).unsqueeze(-1)
+    *batch, height, width, channels = values.shape
+    size = (settings.rows, settings.columns)
+    if (height, width) == size:
+        return values
+    flat = values.reshape(-1, height, width, channels).movedim(3, 1)
+    flat = F.interpolate(flat, size=size, mode="bicubic", antialias=True)
+    return flat.clamp(0, 1).movedim(1, 3).reshape(*batch, *size, channels)
 
 
 class FramesCnn3d(nn.Module):

@@ -57,6 +57,19 @@ class Windows:
     facts: Mapping[str, Any] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class ColumnBlock:
+    """A whole clip of the column that the spec `reads`.
+
+    Attributes:
+        values: [n, *shape] of that column, one a slot.
+        valid: bool [n].
+    """
+
+    values: NDArray[np.generic]
+    valid: NDArray[np.bool_]
+
+
 class NetworkBackbone(Backbone):
     """A network with weights; `load` it before use.
 
@@ -86,7 +99,11 @@ class NetworkBackbone(Backbone):
 
     @abstractmethod
     def windows(self, block: Any) -> Windows:
-        """The windows of an `AudioBlock` or `FaceBlock`; raises `AbsentError` if there is none."""
+        """The windows of an `AudioBlock`, a `FaceBlock` or a `ColumnBlock`.
+
+        Raises:
+            AbsentError: there is none.
+        """
 
     @abstractmethod
     def slots(self, windows: Windows, outputs: NDArray[np.float32]) -> Slots:
@@ -106,12 +123,18 @@ class NetworkBackbone(Backbone):
         """Answers to windows, `[n, *window]` → float32 [n, ...], in the precision asked for."""
         import torch
 
-        tensor = torch.from_numpy(_writable(inputs)).to(self.device, non_blocking=True)
+        tensor = torch.from_numpy(_writable(inputs)).to(self.device)
+        return np.asarray(self.answer(tensor).cpu().numpy())
+
+    def answer(self, inputs: Tensor) -> Tensor:
+        """The same for windows that lie on the device already, and without waiting for it."""
+        import torch
+
         half = self.options.precision != "float32"
         dtype = getattr(torch, self.options.precision) if half else torch.bfloat16
         kind = self.device.partition(":")[0]
         with torch.inference_mode(), torch.autocast(kind, dtype=dtype, enabled=half):
-            return np.asarray(self.forward(tensor).float().cpu().numpy())
+            return self.forward(inputs).float()
 
     def audio(self, block: AudioBlock) -> Slots:
         self.check_audio(block)
@@ -120,6 +143,9 @@ class NetworkBackbone(Backbone):
     def faces(self, block: FaceBlock) -> Slots:
         self.check_faces(block)
         return self._through(self.windows(block))
+
+    def column(self, values: NDArray[np.generic], valid: NDArray[np.bool_]) -> Slots:
+        return self._through(self.windows(ColumnBlock(values, valid)))
 
     def _through(self, windows: Windows) -> Slots:
         inputs = windows.inputs

@@ -74,6 +74,9 @@ def _context(spec: BackboneSpec) -> str:
         return _audio_context(spec.audio)
     if is_face_pass(spec):
         return "online, about a second"
+    if spec.reads:
+        rows = spec.options.get("window_rows")
+        return f"windows of {rows} of its vectors" if rows else "one of its vectors"
     frames = spec.options.get("frames")
     return f"windows of {frames} pictures" if frames else "one picture"
 

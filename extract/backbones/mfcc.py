@@ -2,46 +2,27 @@
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 from numpy.typing import NDArray
 
 from avfd.errors import AbsentError
 from avfd.specs import AudioInput, BackboneSpec
+from extract.backbones._cepstra import FLOOR, RANGE_DB, Cepstra
 from extract.backbones._mel_bands import MelBands
-from extract.backbones.base import AudioBlock, Backbone, Slots, Span, register
+from extract.backbones._seconds import SLACK_SECONDS, whole_seconds
+from extract.backbones.base import AudioBlock, Backbone, Slots, register
 
 SAMPLE_RATE_HZ = 44_100
 COEFFICIENTS = 10
 HOP = 512
 FRAMES = 1 + SAMPLE_RATE_HZ // HOP  # 87, the first and the last centred on the second's ends
 BANDS = MelBands(sample_rate_hz=SAMPLE_RATE_HZ, bands=128, fft_size=2048, window_size=2048)
-FLOOR = 1e-10
-RANGE_DB = 80.0
-SLACK_SECONDS = 0.025
-"""How much of a second may lack sound: codecs drop up to a frame (23 ms) at a file's ends."""
-
-
-def _cosines() -> NDArray[np.float64]:
-    """The first rows of the orthonormal cosine transform (DCT-II), [coefficients, bands]."""
-    k, n = np.arange(COEFFICIENTS)[:, None], np.arange(BANDS.bands)[None]
-    rows = np.cos(np.pi * k * (2 * n + 1) / (2 * BANDS.bands)) * np.sqrt(2 / BANDS.bands)
-    rows[0] /= np.sqrt(2)
-    return np.asarray(rows, dtype=np.float64)
-
-
-COSINES = _cosines()
+CEPSTRA = Cepstra(BANDS, HOP, COEFFICIENTS)
 
 
 def second_mfcc(samples: NDArray[np.float32]) -> NDArray[np.float32]:
     """MFCC of one second, [44100] → [10, 87]; what librosa.feature.mfcc gives with n_mfcc=10."""
-    half = BANDS.fft_size // 2
-    power = BANDS.power(np.pad(samples, half), HOP)
-    level = 10 * np.log10(np.maximum(power, FLOOR))
-    level = np.maximum(level, level.max() - RANGE_DB)
-    coefficients = np.einsum("km,mt->kt", COSINES, level)  # BLAS may add in another order
-    return np.asarray(coefficients, dtype=np.float32)
+    return CEPSTRA.of_span(samples)
 
 
 @register("mfcc")
@@ -77,18 +58,10 @@ class Mfcc(Backbone):
 
     def audio(self, block: AudioBlock) -> Slots:
         self.check_audio(block)
-        seconds = math.floor(len(block.samples) / SAMPLE_RATE_HZ + SLACK_SECONDS)
-        if not seconds:
+        seconds, valid = whole_seconds(block)
+        if not len(seconds):
             raise AbsentError("too short for mfcc", accepted="a whole second of sound")
-        first = round(block.start_seconds)
-        values = np.zeros((seconds, COEFFICIENTS, FRAMES), dtype=np.float32)
-        valid = np.array([_whole(first + i, block.covered) for i in range(seconds)], dtype=bool)
-        filled = np.pad(block.samples, (0, SAMPLE_RATE_HZ))
+        values = np.zeros((len(seconds), COEFFICIENTS, FRAMES), dtype=np.float32)
         for i in np.flatnonzero(valid):
-            values[i] = second_mfcc(filled[i * SAMPLE_RATE_HZ : (i + 1) * SAMPLE_RATE_HZ])
-        return Slots(first, values, valid)
-
-
-def _whole(second: int, covered: tuple[Span, ...]) -> bool:
-    sound = sum(max(0.0, min(end, second + 1) - max(start, second)) for start, end in covered)
-    return sound >= 1 - SLACK_SECONDS
+            values[i] = second_mfcc(seconds[i])
+        return Slots(round(block.start_seconds), values, valid)

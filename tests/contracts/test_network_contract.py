@@ -35,7 +35,7 @@ NETWORKS = sorted(
 SPECS = {name: base.build(f"{name}:preset=small").spec for name in NETWORKS}
 AUDIO = [name for name in NETWORKS if SPECS[name].audio]
 FACES = [name for name in NETWORKS if SPECS[name].faces]
-SECONDS = 3.3
+SECONDS = 2.2
 HEAVY = "torch pandas scipy safetensors funasr speechbrain transformers torchaudio torchvision"
 
 
@@ -73,6 +73,19 @@ def built(files):
         return kept[name]
 
     return make
+
+
+@pytest.fixture(scope="module")
+def first(built):
+    """`first(name) -> slots` of the first run, each once."""
+    kept = {}
+
+    def run_of(name):
+        if name not in kept:
+            kept[name] = run(built(name))
+        return kept[name]
+
+    return run_of
 
 
 def voice(rate, seed=0):
@@ -150,13 +163,16 @@ def test_the_small_preset_has_a_fingerprint_of_its_own(name):
     assert published.options["preset"] == "published"
     assert small.options["preset"] == "small"
     assert set(published.weights) & set(small.weights) <= {FACE_MODEL}
-    prints = {spec.fingerprint(dict.fromkeys(spec.weights, "0")) for spec in (published, small)}
+    prints = {
+        spec.fingerprint(dict.fromkeys(spec.weights, "0"), "0" if spec.reads else "")
+        for spec in (published, small)
+    }
     assert len(prints) == 2
 
 
 @pytest.mark.parametrize("name", NETWORKS)
-def test_it_gives_vectors_of_the_shape_and_type_that_the_spec_states(name, built):
-    spec, slots = SPECS[name], run(built(name))
+def test_it_gives_vectors_of_the_shape_and_type_that_the_spec_states(name, first):
+    spec, slots = SPECS[name], first(name)
     assert slots.values.shape == (len(slots.valid), *spec.shape)
     assert slots.values.dtype == spec.dtype
     assert slots.first_slot == 0
@@ -170,25 +186,24 @@ def test_it_gives_vectors_of_the_shape_and_type_that_the_spec_states(name, built
 
 
 @pytest.mark.parametrize("name", NETWORKS)
-def test_numbers_do_not_depend_on_how_many_windows_run_at_once(name, built):
-    backbone = built(name)
+def test_numbers_do_not_depend_on_how_many_windows_run_at_once(name, built, first):
+    backbone, several = built(name), first(name)
     if not isinstance(backbone, NetworkBackbone):
         pytest.skip("it takes no windows")
-    found = []
-    for backbone.at_once in (1, 8):
-        found.append(run(backbone))
-    one, eight = found
-    np.testing.assert_array_equal(one.valid, eight.valid)
-    accepted = 1e-5 * np.maximum(1, np.abs(one.values))
-    assert (np.abs(one.values - eight.values) <= accepted).all()
+    backbone.at_once = 1
+    one = run(backbone)
+    del backbone.at_once
+    assert backbone.at_once > 1
+    np.testing.assert_array_equal(one.valid, several.valid)
+    accepted = 1e-5 * np.maximum(1, np.abs(several.values))
+    assert (np.abs(one.values - several.values) <= accepted).all()
 
 
 @pytest.mark.parametrize("name", NETWORKS)
-def test_it_repeats(name, built):
-    backbone = built(name)
-    first, second = run(backbone), run(backbone)
-    np.testing.assert_array_equal(first.values, second.values)
-    np.testing.assert_array_equal(first.valid, second.valid)
+def test_it_repeats(name, built, first):
+    again = run(built(name))
+    np.testing.assert_array_equal(again.values, first(name).values)
+    np.testing.assert_array_equal(again.valid, first(name).valid)
 
 
 @pytest.mark.parametrize("name", AUDIO)
