@@ -10,62 +10,40 @@ import json
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any, ClassVar, Literal, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from avfd.errors import InputError, MissingError
+from classify.estimators.balance import check_classes, class_weights, drawn
+from classify.estimators.options import Balance, EstimatorOptions, Parts, Validation
 from classify.estimators.settings import Span, restored
 from classify.features import Features, Index, Mask
 
+__all__ = [
+    "Balance",
+    "Estimator",
+    "EstimatorOptions",
+    "Floats",
+    "Parts",
+    "Validation",
+    "check_classes",
+    "class_weights",
+    "drawn",
+    "kind_of",
+    "read_facts",
+    "register",
+    "registered",
+    "repeatable",
+]
+
 Floats = NDArray[np.float64]
-Balance = Literal["weights", "repeat", "sample", "none"]
 FORMAT_VERSION = 2
 READ_VERSIONS = (1, 2)  # 1 had no settings: its models have their preset's
 FACTS_FILE = "estimator.json"
-
-
-@dataclass(frozen=True)
-class EstimatorOptions:
-    """What every estimator can be told.
-
-    Attributes:
-        classes: number of classes; y holds 0 … classes - 1.
-        seed: of every random choice; same seed and data, same numbers to the bit.
-        balance: "weights" gives every class the same total weight in training; "repeat" repeats
-            clips of the smaller classes until all are as large (thesis); "sample" draws as many
-            clips with replacement, classes equally likely, networks anew each epoch; "none" takes
-            the clips as they are.
-        preset: whose settings: "paper", "small" for tests and slow machines, or another that the
-            estimator has (see `Estimator.presets`); of no matter to those without.
-        epochs: the most, instead of the settings' (networks only).
-        minutes: training of one network stops after them, at its best epoch so far.
-        device: of networks: "cpu", "cuda", or "auto", a GPU where there is one.
-    """
-
-    classes: int = 2
-    seed: int = 0
-    balance: Balance = "weights"
-    preset: str = "paper"
-    epochs: int | None = None
-    minutes: float | None = None
-    device: Literal["auto", "cpu", "cuda"] = "auto"
-
-
-Parts = Mapping[str, Index]
-"""Part ("audio", "video") → class of that track alone, -1 where unknown, [samples]."""
-
-
-@dataclass(frozen=True)
-class Validation:
-    """Labelled samples that training may look at to know when to stop."""
-
-    features: Features
-    y: Index
-    parts: Parts = field(default_factory=dict)
 
 
 class Estimator(ABC):
@@ -247,44 +225,6 @@ class Estimator(ABC):
                 found=found,
                 accepted=wanted,
             )
-
-
-def check_classes(y: Index, classes: int) -> None:
-    """Refuse to train on nothing or on one class."""
-    present = np.unique(y)
-    if not len(y):
-        raise InputError("no training clip is covered by the columns", where="training side")
-    if present[0] < 0 or present[-1] >= classes:
-        raise InputError("class numbers out of range", found=present.tolist(), accepted=classes)
-    if len(present) < 2:
-        raise InputError(
-            "the training clips are all of one class",
-            where="training side",
-            found=f"{len(y)} covered clips of class {int(present[0])}",
-            accepted="clips of at least two classes",
-            next_step="choose another protocol or index clips of the other class",
-        )
-
-
-def class_weights(y: Index, options: EstimatorOptions) -> Floats:
-    """Weight of each sample, mean 1: see `EstimatorOptions.balance`."""
-    if options.balance != "weights":
-        return np.ones(len(y))
-    counts = np.bincount(y, minlength=options.classes)
-    return np.asarray(len(y) / (np.count_nonzero(counts) * counts[y]), dtype=np.float64)
-
-
-def drawn(y: Index, options: EstimatorOptions) -> Index:
-    """Places of the samples to train on, for `balance` "repeat" and "sample"; else all, once."""
-    every = np.arange(len(y))
-    if options.balance == "repeat":
-        most = np.bincount(y).max()
-        return np.concatenate([np.resize(np.flatnonzero(y == c), most) for c in np.unique(y)])
-    if options.balance == "sample":
-        rng = np.random.default_rng(options.seed)
-        share = class_weights(y, replace(options, balance="weights"))
-        return rng.choice(every, size=len(y), p=share / share.sum())
-    return every
 
 
 @contextmanager

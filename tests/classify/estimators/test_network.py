@@ -132,7 +132,7 @@ def test_epochs_can_be_told_from_outside():
 def test_time_runs_out_in_the_middle_of_an_epoch(monkeypatch):
     """The clock advances half a minute a look: the third batch is beyond one minute."""
     looks = iter(np.arange(0, 1e6, 30.0))
-    monkeypatch.setattr("classify.estimators.training.time.monotonic", lambda: next(looks))
+    monkeypatch.setattr("classify.estimators.callbacks.time.monotonic", lambda: next(looks))
     estimator = fitted(minutes=1.0)
     assert estimator.card_["epochs"] == 0
     assert np.isfinite(estimator.predict_proba({"audio": clips()[0]})).all()
@@ -165,15 +165,15 @@ def test_those_who_watch_are_told_every_epoch():
 )
 def test_schedules_lower_the_rate(changed, rates, monkeypatch):
     seen = []
-    from classify.estimators import training
+    from classify.estimators import callbacks
 
-    end = training.Schedule.on_epoch_end
+    end = callbacks.Schedule.on_epoch_end
 
     def note(self, net, **kwargs):
         end(self, net, **kwargs)
         seen.append(net.optimizer_.param_groups[0]["lr"])
 
-    monkeypatch.setattr(training.Schedule, "on_epoch_end", note)
+    monkeypatch.setattr(callbacks.Schedule, "on_epoch_end", note)
     fitted(replace(MeansSettings(), epochs=3, stop_rate=-1.0, **changed))
     np.testing.assert_allclose(seen, rates, atol=1e-9)
 
