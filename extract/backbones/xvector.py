@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,17 +34,24 @@ from extract.nets.xvector_settings import (
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
+SAMPLE_RATE_2D3MF_HZ = 44_100
+
 
 @dataclass(frozen=True)
 class XVectorOptions(NetworkOptions):
     """What x-vectors can be told.
 
     Attributes:
-        sample_rate_hz: of the sound that the network is given. It takes any for 16,000 Hz, which
-            is right; 44,100 is what 2D3MF did: 2.76 times slower and deeper.
+        as_2d3mf: take samples at 44.1 kHz for samples at 16 kHz, as 2D3MF's code did; a voice is
+            2.76 times slower and deeper then.
     """
 
-    sample_rate_hz: Literal[16_000, 44_100] = 16_000
+    as_2d3mf: bool = False
+
+    @property
+    def sample_rate_hz(self) -> int:
+        """Of the sound that is given to the network, which takes any for 16 kHz."""
+        return SAMPLE_RATE_2D3MF_HZ if self.as_2d3mf else SAMPLE_RATE_HZ
 
 
 DEFAULT = XVectorOptions()
