@@ -97,7 +97,7 @@ class MemorySource:
         shape: tuple[int, ...] | None = None,
     ) -> None:
         self.name, self.rate_hz, self.dim = name, rate_hz, dim
-        self.shape = shape or (dim,)
+        self.shape = (dim,) if shape is None else shape
         self._slots = list(slots)
         found = {np.dtype(s.values.dtype) for s in slots if s is not None}
         self.dtype = np.result_type(*found) if found else np.dtype(np.float32)

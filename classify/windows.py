@@ -120,12 +120,13 @@ def joined(p: Floats, windows: Cut, aggregate: str) -> Scores:
     clips, seconds = [], []
     ends = np.searchsorted(windows.owner, np.arange(len(windows.rows) + 1))
     for first, stop, rows in zip(ends[:-1], ends[1:], windows.rows.tolist(), strict=True):
-        clips.append(_aggregated(p[first:stop], aggregate))
+        clips.append(aggregated(p[first:stop], aggregate))
         seconds.append(_by_second(p[first:stop], windows.spans[first:stop], rows))
     return Scores(np.stack(clips), seconds)
 
 
-def _aggregated(p: Floats, aggregate: str) -> Floats:
+def aggregated(p: Floats, aggregate: str) -> Floats:
+    """Scores of one clip's windows [windows, classes] as the clip's [classes]; see `Windows`."""
     known = p[~np.isnan(p).any(axis=1)]
     if not len(known):
         return np.full(p.shape[1], np.nan)

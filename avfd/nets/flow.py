@@ -18,7 +18,8 @@ from avfd.nets.settings import FlowName
 
 WINDOW_SIGMA_PX = 2.0  # of the Gaussian window of the least squares
 FLATNESS = 1e-5  # added to the diagonal: where the picture is flat, nothing moves
-REFINEMENTS = 4  # warps at each size
+REFINEMENTS = 2  # warps at each size
+LONGEST_STEP_PX = 1.0  # of one refinement: beyond it a picture is no plane any more
 SMALLEST_PX = 12  # no picture of the pyramid is smaller
 SMOOTHNESS = 0.03  # Horn and Schunck's alpha for gray in [0, 1]
 SWEEPS = 100
@@ -51,7 +52,7 @@ def lucas_kanade(first: Tensor, second: Tensor) -> Tensor:
     else:
         flow = first.new_zeros((len(first), 2, *first.shape[-2:]))
     for _ in range(REFINEMENTS):
-        flow = flow + _step(first, warped(second, flow))
+        flow = flow + _step(first, warped(second, flow)).clamp(-LONGEST_STEP_PX, LONGEST_STEP_PX)
     return flow
 
 

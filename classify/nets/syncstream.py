@@ -149,6 +149,9 @@ class SyncStreamNetwork(nn.Module):
         joint = video and samples > 0 and shape.fusion != "independent"
         self.sync = SyncStream(shape, samples) if joint and shape.fusion == "sync" else None
         self.whole_head = nn.Linear(width, classes) if joint else None
+        for module in self.modules():
+            if isinstance(module, nn.BatchNorm1d | nn.BatchNorm3d):
+                module.momentum = shape.norm_momentum
         if fixed:
             for part in self.streams:
                 part.requires_grad_(False)

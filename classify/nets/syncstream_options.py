@@ -33,6 +33,8 @@ class SyncShape:
         audio_padding: "none", or "same", which keeps a stride-1 layer's length. Not stated.
         audio_norm: batch norm after each audio convolution, before ReLU and pooling. Not stated.
         audio_level: "as-is", or "rms": every sample to the same loudness. Not stated.
+        norm_momentum: share of a batch in the running statistics of batch norms. Not stated; few
+            and small batches want more than PyTorch's 0.1.
         align: how a connection brings audio to the length of video. Not stated. "fit": stride
             and kernel that cover the audio exactly; "pool": kernel 1, then adaptive mean.
         connection_norm: batch norm and ReLU after that convolution. Not stated.
@@ -65,6 +67,7 @@ class SyncShape:
     audio_padding: Literal["none", "same"] = "none"
     audio_norm: bool = True
     audio_level: Literal["as-is", "rms"] = "as-is"
+    norm_momentum: float = 0.1
     align: Literal["fit", "pool"] = "fit"
     connection_norm: bool = False
     first_input: Literal["fused", "video", "none"] = "fused"

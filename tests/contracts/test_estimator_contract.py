@@ -87,12 +87,18 @@ CASES: dict[str, Case] = {
         {"audio": vectors(10, 30), "video": pictures(2, 8)},
         options="size_px=8,patch_px=4,epochs=15",
     ),
-    "cnn3d": Case({"video": pictures(8, 24)}, options="epochs=15,train_stacks=1"),
+    "cnn3d": Case(
+        {"video": pictures(7, 2)},
+        options="epochs=6,batch=8,hidden=relu,first_sets=6,long_px=32,short_px=28,"
+        "step_frames=21,train_stacks=1",
+    ),
     "finegrained": Case(
         {"audio": maps(100, 160), "video": pictures(4, 16)}, 48, "size_px=16,channels=4"
     ),
     "resnet18": Case({"audio": maps(1, 6, 12)}),
-    "syncstream": Case({"audio": waves(2000)}, options="width=4"),
+    "syncstream": Case(
+        {"audio": waves(2000), "video": pictures(5, 16)}, options="epochs=8,width=4,size_px=16"
+    ),
 }
 """Estimator → its case, where the plain one does not do."""
 
