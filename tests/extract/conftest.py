@@ -50,6 +50,12 @@ def references() -> ModuleType:
 
 
 @pytest.fixture(scope="session")
+def marlin_makers() -> ModuleType:
+    """The module `marlin_makers`: MARLIN's published files, and its steps in float64."""
+    return _load("marlin_makers")
+
+
+@pytest.fixture(scope="session")
 def small_media(
     extracts: ModuleType, media_makers: ModuleType, tmp_path_factory: pytest.TempPathFactory
 ) -> Path:
