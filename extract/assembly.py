@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +24,23 @@ Block = TypeVar("Block")
 
 Ending = tuple[int, str]
 """FAILED or ABSENT, and why."""
+
+
+@dataclass(frozen=True)
+class Pending:
+    """What is known of a column whose network is elsewhere, once its clip has been read.
+
+    Attributes:
+        parcels: how many have been sent.
+        nothing: status and reason where no slot turns out valid.
+        missing: why a block had nothing for the backbone; "" where each had something.
+        sha256: of the media, as in `ClipResult`.
+    """
+
+    parcels: int
+    nothing: Ending
+    missing: str
+    sha256: str
 
 
 @dataclass(frozen=True)
@@ -95,7 +112,11 @@ class Grid:
 
 
 class Assembly:
-    """One column of one clip on its way to a `ClipResult`; an error in it ends it alone."""
+    """One column of one clip on its way to a `ClipResult`; an error in it ends it alone.
+
+    Attributes:
+        missing: why a block had nothing for the backbone; "" where each had something.
+    """
 
     def __init__(self, column: str, backbone: Backbone, place: Place) -> None:
         self.name = column
@@ -104,7 +125,7 @@ class Assembly:
         self._place = place
         self._grid: Grid | None = None
         self._ending: Ending | None = None
-        self._missing = ""
+        self.missing = ""
 
     @property
     def grid(self) -> Grid:
@@ -123,21 +144,29 @@ class Assembly:
         """Whether more media can still change the result."""
         return self._ending is None
 
-    def take(self, give: Callable[[Block], Slots], block: Block) -> None:
-        """Put what the backbone makes of a block; its errors become this column's ending."""
+    def take(self, give: Callable[[Block], Any], block: Block) -> None:
+        """Keep what the backbone makes of a block; its errors become this column's ending."""
         if not self.open:
             return
         try:
-            self.grid.put(give(block))
+            self.keep(give(block))
         except AbsentError as error:  # this block has nothing; another one may
-            self._missing = self._missing or describe(error)
+            self.missing = self.missing or describe(error)
         except Exception as error:
             log.debug("%s: %s failed", self._place.key, self.name, exc_info=True)
             self.end(FAILED, describe(error))
 
+    def keep(self, made: Slots) -> None:
+        """Put slots on the grid."""
+        self.grid.put(made)
+
     def end(self, status: int, reason: str) -> None:
         """Settle the column as failed or absent, unless it is settled already."""
         self._ending = self._ending or (status, reason)
+
+    def outcome(self, nothing: Ending, sha256: str = "") -> ClipResult | Pending:
+        """What can be said once the clip has been read: for most columns, the result."""
+        return self.result(nothing, sha256)
 
     def result(self, nothing: Ending, sha256: str = "") -> ClipResult:
         """The result; `nothing` is its status and reason where no slot is valid."""
@@ -151,8 +180,8 @@ class Assembly:
     def _why_empty(self, nothing: Ending) -> Ending:
         if self._grid and self._grid.not_finite:
             return FAILED, "the backbone gave nothing but NaN or infinity"
-        if self._missing and nothing[0] == ABSENT:
-            return ABSENT, self._missing
+        if self.missing and nothing[0] == ABSENT:
+            return ABSENT, self.missing
         return nothing
 
 

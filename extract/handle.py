@@ -13,12 +13,16 @@ import signal
 import subprocess
 import sys
 import time
+from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection
 from typing import Any, Generic, TypeVar
+
+from extract.boxes import receive, send
+from extract.worker import Go
 
 log = logging.getLogger(__name__)
 
@@ -62,31 +66,79 @@ class Try(Generic[Item]):
 
 
 class WorkerHandle(Generic[Item]):
-    """One child process and what it is busy with."""
+    """One child process and what it is busy with.
 
-    def __init__(self, build_work: Callable[[], Any], memory_limit_bytes: int, threads: int):
+    Attributes:
+        tasks: what it has been given: the first is worked on, the others wait in its pipe.
+        fresh: whether it has not been given anything yet.
+        limit_seconds: how long the first may take.
+    """
+
+    def __init__(
+        self,
+        build_work: Callable[[], Any],
+        time_limit: Callable[[Item], float],
+        memory_limit_bytes: int,
+        threads: int,
+    ) -> None:
         self.connection, theirs = Pipe()
         self.process = _start(theirs, memory_limit_bytes, threads)
         theirs.close()
         self.ready = False
         self.fresh = True
-        self.task: Try[Item] | None = None
-        self.limit_seconds = START_LIMIT_SECONDS
-        self.deadline = time.monotonic() + self.limit_seconds
+        self.tasks: deque[Try[Item]] = deque()
+        self._time_limit = time_limit
+        self._held_since: float | None = None
+        self._start_clock(START_LIMIT_SECONDS)
         self._send(build_work)
 
     @property
     def idle(self) -> bool:
-        return self.ready and self.task is None
+        return self.ready and not self.tasks
 
     @property
     def overdue(self) -> bool:
-        return not self.idle and time.monotonic() > self.deadline
+        running = not self.idle and self._held_since is None
+        return running and time.monotonic() > self._deadline
 
-    def begin(self, task: Try[Item], limit_seconds: float) -> None:
-        self.task, self.fresh, self.limit_seconds = task, False, limit_seconds
-        self.deadline = time.monotonic() + limit_seconds
+    def takes(self, ahead: int) -> bool:
+        """Whether it can be given an item, with so many waiting in its pipe; a suspect is alone."""
+        return self.ready and len(self.tasks) <= ahead and not any(t.again for t in self.tasks)
+
+    def begin(self, task: Try[Item]) -> None:
+        """Give it an item."""
+        self.fresh = False
+        self.tasks.append(task)
+        if len(self.tasks) == 1:
+            self._start_clock(self._time_limit(task.item))
         self._send(task.item)
+
+    def end(self) -> Try[Item]:
+        """It is done with the first of its items, and goes on with the next."""
+        task = self.tasks.popleft()
+        if self.tasks:
+            self._start_clock(self._time_limit(self.tasks[0].item))
+        return task
+
+    def hear(self) -> Any:
+        """Its next message; EOFError or ConnectionError where it is gone."""
+        return receive(self.connection)
+
+    def hold(self) -> None:
+        """It has sent a piece and waits for `go`: its clock stands."""
+        self._held_since = time.monotonic()
+
+    def go(self) -> None:
+        """Let it send the next piece."""
+        if self._held_since is not None:
+            self._deadline += time.monotonic() - self._held_since
+            self._held_since = None
+        if not self.connection.closed:  # it may be gone by now
+            self._send(Go())
+
+    def _start_clock(self, limit_seconds: float) -> None:
+        self.limit_seconds = limit_seconds
+        self._deadline = time.monotonic() + limit_seconds
 
     def died(self) -> str:
         """How the process ended, for one whose pipe is closed already."""
@@ -104,7 +156,7 @@ class WorkerHandle(Generic[Item]):
 
     def _send(self, value: object) -> None:
         with suppress(ConnectionError):  # a dead worker is noticed where its answer is awaited
-            self.connection.send(value)
+            send(self.connection, value)
 
 
 def _start(theirs: Connection, memory_limit_bytes: int, threads: int) -> subprocess.Popen[bytes]:

@@ -1,11 +1,12 @@
 """One clip through every backbone that is asked for: one decode, one face pass, a grid a column.
 
-This runs in a worker and writes nothing: what comes back is a `ClipReport` for the parent.
+This runs in a worker and writes nothing: what comes back is a `ClipReport` for the parent. Where
+networks run elsewhere (`Setup.devices`), their windows come back first, parcel by parcel.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -17,20 +18,25 @@ from avfd.cache import ClipResult
 from avfd.clips import Clip
 from avfd.errors import AbsentError, AvfdError
 from avfd.specs import ABSENT, DONE, FAILED
-from extract.assembly import Assembly, Ending, costing
+from extract.assembly import Assembly, Ending, Pending, costing
 from extract.audio import AudioTap
 from extract.backbones import build, load_all
+from extract.backbones._network import NetworkBackbone
 from extract.backbones.base import AudioBlock, Backbone, Slots
 from extract.face_detector import Detector
 from extract.face_feed import FaceFeed
 from extract.faces import TrackOptions
 from extract.media import AudioChunk, decode, file_sha256
 from extract.scans import Roots, with_stat
+from extract.sending import Outbox, Parcel, Sender
 from extract.stopwatch import Part, Stopwatch
 from extract.task import FACE_TRACK, Task
 from extract.worker import describe
 
 NO_SOUND: Ending = (ABSENT, "there is no sound in the clip")
+
+Parcels = Generator[list[Parcel], None, "ClipReport"]
+"""Work on a clip: windows for networks elsewhere as they come up, at the end the report."""
 
 
 @dataclass(frozen=True)
@@ -38,13 +44,15 @@ class ClipReport:
     """What became of one clip.
 
     Attributes:
-        results: column → result, one for each column asked for.
+        results: column → result, for each column asked for that is settled.
+        pending: column → what is known of the others, whose windows were sent.
         media_seconds: length of the clip where its media were opened, else 0.
         cut: vectors beyond the rows that index gave the clip.
         cpu_seconds: spent in each part: decode, faces, features.
     """
 
     results: Mapping[str, ClipResult]
+    pending: Mapping[str, Pending] = field(default_factory=dict)
     media_seconds: float = 0.0
     cut: int = 0
     cpu_seconds: Mapping[Part, float] = field(default_factory=dict)
@@ -60,22 +68,38 @@ class Setup:
             they read.
         face_model: the face detector's file; None where no task needs faces found.
         weights: weights name → file, for the networks among the backbones.
-        device: where networks run.
+        devices: where networks run in batches over many clips; none: in the workers, on the CPU.
     """
 
     roots: Roots
     backbones: tuple[str, ...]
     face_model: Path | None = None
     weights: Mapping[str, Path] = field(default_factory=dict)
-    device: str = "cpu"
+    devices: tuple[str, ...] = ()
 
-    def loaded(self) -> dict[str, Backbone]:
-        """The backbones by what they are asked for by, ready for use."""
-        backbones = {text: build(text) for text in self.backbones}
-        for backbone in backbones.values():
-            own = {n: self.weights[n] for n in backbone.spec.weights if n in self.weights}
-            backbone.load(own, self.device)
-        return backbones
+    def built(self) -> dict[str, Backbone]:
+        """The backbones by what they are asked for by; no model file is opened."""
+        return {text: build(text) for text in self.backbones}
+
+    def load(self, backbone: Backbone, device: str = "cpu") -> None:
+        """Make a backbone ready for use."""
+        own = {n: self.weights[n] for n in backbone.spec.weights if n in self.weights}
+        backbone.load(own, device)
+
+    def away(self) -> frozenset[str]:
+        """Those of the backbones that run on `devices`.
+
+        A network on whose column another backbone builds stays with its reader, on the CPU.
+        """
+        if not self.devices:
+            return frozenset()
+        backbones = self.built()
+        read = {backbone.spec.reads for backbone in backbones.values()}
+        return frozenset(
+            text
+            for text, backbone in backbones.items()
+            if isinstance(backbone, NetworkBackbone) and backbone.spec.name not in read
+        )
 
     def detector(self) -> Detector | None:
         """The face detector, loaded."""
@@ -84,18 +108,28 @@ class Setup:
         return Detector(self.face_model, TrackOptions().search.min_score)
 
 
-def build_clip_work(setup: Setup) -> Callable[[Task], ClipReport]:
+def build_clip_work(setup: Setup) -> Callable[[Task], Parcels]:
     """The work of one worker; backbones (and their models) stay from clip to clip."""
     load_all()
-    backbones = setup.loaded()
+    backbones, away = setup.built(), setup.away()
+    for text, backbone in backbones.items():
+        if text not in away:
+            setup.load(backbone)
     detector = setup.detector()
 
-    def work(task: Task) -> ClipReport:
-        asked = [Assembly(c, backbones[b], task.place) for c, b in task.columns.items()]
+    def assembly(column: str, asked: str, task: Task, outbox: Outbox) -> Assembly:
+        backbone = backbones[asked]
+        if asked in away and isinstance(backbone, NetworkBackbone):
+            return Sender(column, asked, backbone, task.place, outbox)
+        return Assembly(column, backbone, task.place)
+
+    def work(task: Task) -> Parcels:
+        outbox = Outbox()
+        asked = [assembly(c, b, task, outbox) for c, b in task.columns.items()]
         here = {*task.columns, *task.stored}
         lacking = dict.fromkeys(c.spec.reads for c in asked if c.spec.reads not in (None, *here))
         read = [Assembly(name, backbones[name], task.place) for name in lacking if name]
-        return run_clip(task, [*read, *asked], setup.roots, detector)
+        return stream_clip(task, [*read, *asked], setup.roots, detector, outbox)
 
     return work
 
@@ -103,6 +137,23 @@ def build_clip_work(setup: Setup) -> Callable[[Task], ClipReport]:
 def run_clip(
     task: Task, columns: Sequence[Assembly], roots: Roots, detector: Detector | None
 ) -> ClipReport:
+    """The report on a clip whose columns are all made here; see `stream_clip`."""
+    stream = stream_clip(task, columns, roots, detector, Outbox())
+    while True:
+        try:
+            next(stream)
+        except StopIteration as end:
+            report: ClipReport = end.value
+            return report
+
+
+def stream_clip(
+    task: Task,
+    columns: Sequence[Assembly],
+    roots: Roots,
+    detector: Detector | None,
+    outbox: Outbox,
+) -> Parcels:
     """Feed a clip's media to its columns and gather the results.
 
     Whatever goes wrong is in the results: a reason for every column that failed or is absent.
@@ -112,17 +163,43 @@ def run_clip(
         columns: those asked for, and those that they read and that are not stored.
         roots: where the media are; no reason names these folders.
         detector: needed where a face is to be found.
+        outbox: where those columns that are a `Sender` put their windows.
     """
     settle_early(task, columns)
     watch = Stopwatch()
     opened = [column for column in columns if column.spec.reads is None]
-    results = dict(task.stored) | run_media(task, opened, roots, detector, watch)
+    made = yield from run_media(task, opened, roots, detector, watch, outbox)
+    results: dict[str, ClipResult | Pending] = {**task.stored, **made}
     for column in columns:
         if column.spec.reads is not None:
-            results[column.name] = read_column(column, results[column.spec.reads], watch)
-    asked = {name: results[name] for name in task.columns}
+            source = results[column.spec.reads]
+            assert isinstance(source, ClipResult)  # `Setup.away` sees to it
+            results[column.name] = read_column(column, source, watch)
+    if parcels := outbox.emptied():
+        yield parcels
+    return _report(task, columns, results, roots, watch)
+
+
+def _report(
+    task: Task,
+    columns: Sequence[Assembly],
+    results: Mapping[str, ClipResult | Pending],
+    roots: Roots,
+    watch: Stopwatch,
+) -> ClipReport:
+    """The report on the columns asked for; no reason names a folder of this machine."""
+    settled: dict[str, ClipResult] = {}
+    pending: dict[str, Pending] = {}
+    for name in task.columns:
+        result = results[name]
+        if isinstance(result, ClipResult):
+            settled[name] = replace(result, reason=roots.hide(result.reason))
+        else:
+            status, reason = result.nothing
+            pending[name] = replace(result, nothing=(status, roots.hide(reason)))
     return ClipReport(
-        {name: replace(result, reason=roots.hide(result.reason)) for name, result in asked.items()},
+        settled,
+        pending,
         media_seconds=task.clip.seconds if watch.seconds["decode"] else 0.0,
         cut=sum(column.cut for column in columns),
         cpu_seconds=watch.seconds,
@@ -135,27 +212,28 @@ def run_media(
     roots: Roots,
     detector: Detector | None,
     watch: Stopwatch,
-) -> dict[str, ClipResult]:
+    outbox: Outbox,
+) -> Generator[list[Parcel], None, dict[str, ClipResult | Pending]]:
     """Results of the columns that are made from media; closed media where all are settled."""
     if any(c.open for c in columns) and (fault := media_fault(task.clip, roots)):
         for column in columns:
             column.end(FAILED, fault)
     if not any(column.open for column in columns):
         return {column.name: column.result(NO_SOUND) for column in columns}
-    nothing = _feed(task, columns, roots, detector, watch)
+    nothing = yield from _feed(task, columns, roots, detector, watch, outbox)
     with watch.on("decode"):
         sha256 = file_sha256([file.path for file in roots.files(task.clip)])
-    return {c.name: c.result(nothing[c.spec.modality], sha256) for c in columns}
+    return {c.name: c.outcome(nothing[c.spec.modality], sha256) for c in columns}
 
 
-def read_column(column: Assembly, source: ClipResult, watch: Stopwatch) -> ClipResult:
+def read_column(column: Assembly, source: ClipResult, watch: Stopwatch) -> ClipResult | Pending:
     """The result of a column that is made from another; it fails or is absent with that one."""
     if source.values is None:
         column.end(source.status, source.reason)
         return column.result(NO_SOUND)
     with watch.on("features"):
         column.take(partial(_slots_of, column.backbone), source)
-    return column.result((ABSENT, f"nothing in the column {column.spec.reads}"), source.sha256)
+    return column.outcome((ABSENT, f"nothing in the column {column.spec.reads}"), source.sha256)
 
 
 def _slots_of(backbone: Backbone, source: ClipResult) -> Slots:
@@ -201,7 +279,8 @@ def _feed(
     roots: Roots,
     detector: Detector | None,
     watch: Stopwatch,
-) -> dict[str, Ending]:
+    outbox: Outbox,
+) -> Generator[list[Parcel], None, dict[str, Ending]]:
     """Decode once, hand everything on; status and reason for columns that stay empty."""
     wanted = [column for column in columns if column.open]
     audio = AudioFeed([c for c in wanted if c.spec.modality == "audio"], task.clip.seconds)
@@ -219,6 +298,8 @@ def _feed(
                 audio.push(item, watch)
             else:
                 faces.push(item, watch)
+            if outbox.full:
+                yield outbox.emptied()
     audio.finish(watch)
     faces.finish(watch)
     problems = {name: _ending(error) for name, error in decoding.problems.items()}

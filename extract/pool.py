@@ -1,11 +1,11 @@
 """Isolated workers: an item that crashes, hangs or eats memory costs nothing but itself.
 
-The parent hands a worker one item at a time, so it knows what a dead worker had. Such an item is
-tried once more in a worker that has seen no other item; only then is it given up.
+The parent knows which item a dead worker was at. Such an item is tried once more in a worker that
+has seen no other item, in parts where it has some; only then is it given up.
 
-This is also the seam for other machinery: whoever offers `rounds` (a GPU process that works on
-batches, actors on many machines) can stand in for `Pool` in `extract.run`, as the parent alone
-writes.
+This is also the seam for other machinery: whoever offers `rounds` (`extract.run.stage`, whose GPU
+processes work on batches; actors on many machines) can stand in for `Pool` in `extract.run`, as
+the parent alone writes.
 """
 
 from __future__ import annotations
@@ -13,15 +13,15 @@ from __future__ import annotations
 import logging
 import os
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Container, Generator, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
-from multiprocessing.connection import wait
-from typing import Generic, TypeVar
+from multiprocessing.connection import Connection, wait
+from typing import Any, Generic, TypeVar
 
 from avfd.errors import AvfdError
 from extract.handle import Try, WorkerHandle
-from extract.worker import Answer, Ready, Unready
+from extract.worker import Answer, Broken, Piece, Ready, Unready
 
 log = logging.getLogger(__name__)
 
@@ -50,6 +50,28 @@ class Outcome(Generic[Item, Result]):
     result: Result | Crash
 
 
+@dataclass(frozen=True)
+class Early(Generic[Item]):
+    """A part of an item's result that came ahead of the rest.
+
+    Attributes:
+        value: what the work yielded.
+        go: to be called once, when there is room for more: the worker waits with the next part.
+    """
+
+    item: Item
+    value: Any
+    go: Callable[[], None]
+
+
+def _no_pieces(early: Early[Any]) -> None:
+    raise TypeError(f"nobody takes the pieces of {early.item!r}")
+
+
+def _nothing(item: object) -> None:
+    """Nobody wants to know."""
+
+
 def _both(first: str, second: str) -> str:
     """Why an item was given up, from its two faults.
 
@@ -70,28 +92,41 @@ class Pool(Generic[Item, Result]):
     """Workers for items that cannot be trusted; use it in a `with` block.
 
     Args:
-        build_work: called once in each worker, gives the function from item to result. It, the
-            items and the results travel pickled, so it lives in an importable module.
+        build_work: called once in each worker, gives the function from item to result, or a
+            generator that yields pieces of it first. It, the items and the results travel
+            pickled, so it lives in an importable module.
         workers: how many processes; BLAS and torch in each get cores / workers threads.
         time_limit: seconds that an item may take.
         memory_limit_bytes: of each worker; beyond it allocations raise MemoryError. 0: no limit.
-        split: the parts that a crashed item is tried again as, each alone; default: itself.
+        split: the parts that a crashed item is tried again as, each alone; default: itself. One
+            that crashes again is split further where it has parts, and else given up.
+        ahead: items that wait in a worker's pipe beside the one that it works on. Only small
+            items may, as nobody reads them meanwhile.
+        take: called with each piece.
+        lost: called with an item whose worker died, before it is tried again: what was taken of
+            it will come again.
     """
 
     def __init__(
         self,
-        build_work: Callable[[], Callable[[Item], Result]],
+        build_work: Callable[[], Callable[[Item], Result | Generator[Any, None, Result]]],
         *,
         workers: int,
         time_limit: Callable[[Item], float],
         memory_limit_bytes: int = 0,
         split: Callable[[Item], list[Item]] = lambda item: [item],
+        ahead: int = 0,
+        take: Callable[[Early[Item]], None] = _no_pieces,
+        lost: Callable[[Item], None] = _nothing,
     ) -> None:
         self._build_work = build_work
         self._limit = max(1, workers)
         self._time_limit = time_limit
         self._memory_limit_bytes = memory_limit_bytes
         self._split = split
+        self._ahead = ahead
+        self._take = take
+        self._lost = lost
         self._workers: list[WorkerHandle[Item]] = []
         self._waiting: deque[Try[Item]] = deque()
         self._suspects: deque[Try[Item]] = deque()
@@ -124,40 +159,67 @@ class Pool(Generic[Item, Result]):
             Exception: whatever `build_work` raised.
         """
         source = iter(items)
-        while self._hand_out(source):
-            yield self._collect()
+        while True:
+            for item in islice(source, self.room):
+                self.add(item)
+            self.feed()
+            if not self.busy:
+                return
+            yield self.collect(wait(self.connections, TICK_SECONDS))
 
-    def _hand_out(self, source: Iterator[Item]) -> bool:
-        """Keep every worker busy; False when nothing is left to do."""
-        ahead = islice(source, self._limit - len(self._waiting))
-        self._waiting.extend(Try(item) for item in ahead)
-        for worker in [w for w in self._workers if w.idle]:
+    @property
+    def room(self) -> int:
+        """Items that may be added now: those that wait are never more than the workers."""
+        return max(0, self._limit - len(self._waiting))
+
+    @property
+    def hungry(self) -> bool:
+        """Whether an item that is added now goes to a worker at once, or starts one."""
+        if self._waiting:
+            return False
+        room = len(self._workers) < self._limit
+        return room or any(worker.takes(self._ahead) for worker in self._workers)
+
+    @property
+    def busy(self) -> bool:
+        """Whether anything is left to do."""
+        return bool(self._waiting or self._suspects) or any(w.tasks for w in self._workers)
+
+    @property
+    def connections(self) -> list[Connection]:
+        """Where workers are heard; for `multiprocessing.connection.wait`."""
+        return [worker.connection for worker in self._workers]
+
+    def add(self, item: Item) -> None:
+        """Take an item; it waits for `feed`."""
+        self._waiting.append(Try(item))
+
+    def feed(self) -> None:
+        """Keep every worker busy, and start those that are lacking."""
+        for worker in list(self._workers):
             self._feed(worker)
-        busy = sum(worker.task is not None for worker in self._workers)
+        busy = sum(bool(worker.tasks) for worker in self._workers)
         wanted = busy + len(self._waiting) + len(self._suspects)
         while len(self._workers) < min(self._limit, wanted):
             self._workers.append(self._new_worker())
-        return wanted > 0
 
     def _new_worker(self) -> WorkerHandle[Item]:
         threads = max(1, core_count() // self._limit)
-        return WorkerHandle(self._build_work, self._memory_limit_bytes, threads)
+        return WorkerHandle(self._build_work, self._time_limit, self._memory_limit_bytes, threads)
 
     def _feed(self, worker: WorkerHandle[Item]) -> None:
         """A fresh worker takes a suspect first; a used one is replaced where only those wait."""
+        if not worker.takes(self._ahead):
+            return
         if worker.fresh and self._suspects:
-            task = self._suspects.popleft()
+            worker.begin(self._suspects.popleft())
         elif self._waiting:
-            task = self._waiting.popleft()
-        elif len(self._suspects) > sum(w.fresh for w in self._workers):
+            worker.begin(self._waiting.popleft())
+        elif worker.idle and len(self._suspects) > sum(w.fresh for w in self._workers):
             self._dismiss(worker)
-            return
-        else:
-            return
-        worker.begin(task, self._time_limit(task.item))
 
-    def _collect(self) -> list[Outcome[Item, Result]]:
-        heard = wait([worker.connection for worker in self._workers], TICK_SECONDS)
+    def collect(self, heard: Container[object]) -> list[Outcome[Item, Result]]:
+        """What the workers at these connections say, and what became of those past their time."""
         outcomes = []
         for worker in list(self._workers):
             if worker.connection in heard:
@@ -170,17 +232,22 @@ class Pool(Generic[Item, Result]):
 
     def _hear(self, worker: WorkerHandle[Item]) -> list[Outcome[Item, Result]]:
         try:
-            message = worker.connection.recv()
+            message = worker.hear()
         except (EOFError, ConnectionError):
             return self._lose(worker, worker.died())
         if isinstance(message, Unready):
             raise message.error
+        if isinstance(message, Broken):
+            return self._lose(worker, message.reason)
         if isinstance(message, Ready):
             worker.ready = True
             return []
+        if isinstance(message, Piece):
+            worker.hold()
+            self._take(Early(worker.tasks[0].item, message.value, worker.go))
+            return []
         assert isinstance(message, Answer)
-        assert worker.task is not None
-        item, worker.task = worker.task.item, None
+        item = worker.end().item
         if message.error is not None:
             return [Outcome(item, Crash(message.error))]
         return [Outcome(item, message.result)]
@@ -190,16 +257,18 @@ class Pool(Generic[Item, Result]):
         self._dismiss(worker)
         if not worker.ready:
             raise WorkerError("a worker could not start", found=fault)
-        if worker.task is None:
+        if not worker.tasks:
             return []
-        task = worker.task
-        if not task.again:
-            log.info("%s; trying once more alone: %r", fault, task.item)
-            parts = self._split(task.item)
-            first = fault if len(parts) == 1 else ""
-            self._suspects.extend(Try(part, again=True, fault=first) for part in parts)
-            return []
-        return [Outcome(task.item, Crash(_both(task.fault, fault)))]
+        task = worker.tasks.popleft()
+        self._waiting.extendleft(reversed(worker.tasks))
+        self._lost(task.item)
+        parts = self._split(task.item)
+        if task.again and len(parts) == 1:
+            return [Outcome(task.item, Crash(_both(task.fault, fault)))]
+        log.info("%s; trying once more alone: %r", fault, task.item)
+        first = fault if len(parts) == 1 else ""
+        self._suspects.extend(Try(part, again=True, fault=first) for part in parts)
+        return []
 
     def _dismiss(self, worker: WorkerHandle[Item]) -> None:
         self._workers.remove(worker)

@@ -7,12 +7,13 @@ import logging
 import os
 import resource
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from typing import Any
 
 from avfd.errors import AvfdError
+from extract.boxes import receive, send
 
 log = logging.getLogger(__name__)
 
@@ -37,6 +38,29 @@ class Answer:
 
     result: Any = None
     error: str | None = None
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A part of a result, sent ahead of the rest; to be answered with `Go`."""
+
+    value: Any
+
+
+@dataclass(frozen=True)
+class Go:
+    """The parent has room for the next piece."""
+
+
+@dataclass(frozen=True)
+class Broken:
+    """The worker cannot go on (a lost GPU); it says why and ends, as if it had died."""
+
+    reason: str
+
+
+class Unusable(Exception):
+    """Raised by work where the process itself is spoilt: other items would fail in it, too."""
 
 
 def serve(fd: int, parent: int, memory_limit_bytes: int, log_level: int) -> None:
@@ -69,27 +93,57 @@ def die_with(parent: int) -> None:
 def answer_all(connection: Connection) -> None:
     """Build the work, then answer item after item."""
     try:
-        work = connection.recv()()
+        work = receive(connection)()
     except EOFError:
         raise
     except Exception as error:
         log.debug("a worker could not be built", exc_info=True)
-        connection.send(Unready(error))
+        send(connection, Unready(error))
         return
-    connection.send(Ready())
+    send(connection, Ready())
     while True:
-        answer(connection, work, connection.recv())
+        answer(connection, work, receive(connection))
 
 
 def answer(connection: Connection, work: Callable[[Any], Any], item: object) -> None:
-    """Send the item's result, or the exception's type and message."""
+    """Send the item's result, or the exception's type and message.
+
+    Work that is a generator yields pieces, which are sent at once, and returns the result.
+    """
     try:
-        connection.send(Answer(result=work(item)))
-    except ConnectionError:
+        result = work(item)
+        if isinstance(result, Generator):
+            result = _stream(connection, result)
+        send(connection, Answer(result=result))
+    except (ConnectionError, EOFError):
         raise
+    except Unusable as error:
+        send(connection, Broken(str(error)))
+        os._exit(1)
     except Exception as error:
         log.debug("no result for %r", item, exc_info=True)
-        connection.send(Answer(error=describe(error)))
+        send(connection, Answer(error=describe(error)))
+
+
+def _stream(connection: Connection, pieces: Generator[Any, None, Any]) -> Any:
+    """Send piece after piece, never two ahead of the parent's `Go`; the result at the end.
+
+    Work goes on while the parent makes up its mind about a piece, and waits with the next one.
+    """
+    waiting = False
+    try:
+        while True:
+            try:
+                piece = next(pieces)
+            except StopIteration as end:
+                return end.value
+            if waiting:
+                receive(connection)
+            send(connection, Piece(piece))
+            waiting = True
+    finally:
+        if waiting:
+            receive(connection)
 
 
 def describe(error: BaseException) -> str:

@@ -111,7 +111,7 @@ def extract(
         ),
     ],
     dataset: DatasetOption = None,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda (all GPUs) or cuda:N.")] = "auto",
     workers: Annotated[int | None, typer.Option(help="Processes (default: cores).")] = None,
     limit: Annotated[int | None, typer.Option(help="Take at most so many clips now.")] = None,
     retry_failed: Annotated[

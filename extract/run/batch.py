@@ -5,9 +5,11 @@ from __future__ import annotations
 import logging
 import time
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 
 from avfd.cache import Cache, ClipResult
+from avfd.errors import StoreError
 from extract.run.plan import Limits
 
 log = logging.getLogger(__name__)
@@ -44,6 +46,18 @@ class Batch:
         waited = time.monotonic() - self._since
         late = bool(self._waiting) and waited > self._limits.commit_seconds
         return late or self._bytes > self._limits.commit_bytes
+
+    @contextmanager
+    def kept(self) -> Iterator[None]:
+        """What is finished is stored at the end, also where workers can no longer be started."""
+        try:
+            yield
+        except StoreError:  # it would fail again
+            raise
+        except Exception:
+            self.commit()
+            raise
+        self.commit()
 
     def commit(self) -> None:
         """Store what waits, all of it or nothing.

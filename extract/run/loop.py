@@ -22,6 +22,7 @@ from extract.run.devices import check_device
 from extract.run.plan import Limits, Plan, make_plan, worker_count, worker_memory_bytes
 from extract.run.report import ExtractReport, Tally, make_report
 from extract.run.signals import Signals
+from extract.run.stage import DeviceStage
 from extract.task import Task
 
 log = logging.getLogger(__name__)
@@ -55,8 +56,8 @@ def extract_columns(
         dataset: name of the data set; None: the only one there is.
         backbones: names of the backbones, with options as in `avfd.asks`; all share one decode
             and one face pass a clip.
-        device: "auto", "cpu", "cuda" or "cuda:1"; signal processing runs on the CPU whatever it
-            says, networks on the GPU where "auto" finds one.
+        device: "auto", "cpu", "cuda" (all GPUs) or "cuda:1"; signal processing runs on the CPU
+            whatever it says, networks on GPUs where "auto" finds some.
         workers: processes; default: the cores.
         limit: take no more than that many clips this time.
         retry_failed: take clips that failed before, too.
@@ -87,30 +88,43 @@ def extract_columns(
             weights=weights,
             device=device,
         )
-        batch, tally = Batch(plan.cache, limits), Tally()
-        with _pool(plan, worker_count(workers, len(plan.todo)), limits) as pool:
+        batch = Batch(plan.cache, limits)
+        tally = Tally({clip.key: set(columns) for clip, columns in plan.todo})
+        workers = worker_count(workers, len(plan.todo))
+        with batch.kept(), _pool(plan, workers, limits) as pool:
             progress(0, len(plan.todo), f"at most {plan.bytes_needed / 1e9:.3f} GB")
             for outcomes in pool.rounds(plan.tasks()):
                 for outcome in outcomes:
                     batch.add(tally.count(outcome))
-                    if not signals.caught:  # a terminal that closed takes no more progress
+                    # A terminal that closed takes no more progress.
+                    if outcome.item.columns and not signals.caught:
                         progress(len(tally.keys), len(plan.todo), outcome.item.clip.key)
                 if signals.caught:
                     break
                 if batch.due:
                     batch.commit()
-        batch.commit()
     if signals.caught:
         raise Stopped(signals.caught, f"{batch.written} results of this run are kept")
-    return make_report(plan, tally, batch.skipped, time.monotonic() - start)
+    devices = pool.work if isinstance(pool, DeviceStage) else []
+    return make_report(plan, tally, devices, batch.skipped, time.monotonic() - start)
 
 
-def _pool(plan: Plan, workers: int, limits: Limits) -> Pool[Task, ClipReport]:
+def _pool(plan: Plan, workers: int, limits: Limits) -> Pool[Task, ClipReport] | DeviceStage:
+    """Who does the work: workers alone, or readers and a process a device."""
+    memory_bytes = limits.memory_bytes or worker_memory_bytes(workers)
+    if plan.setup.away():
+        return DeviceStage(
+            plan.setup,
+            workers=workers,
+            memory_limit_bytes=memory_bytes,
+            limits=limits,
+            split=column_by_column,
+        )
     return Pool(
         partial(build_clip_work, plan.setup),
         workers=workers,
         time_limit=limits.time_limit,
-        memory_limit_bytes=limits.memory_bytes or worker_memory_bytes(workers),
+        memory_limit_bytes=memory_bytes,
         split=column_by_column,
     )
 

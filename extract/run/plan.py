@@ -19,9 +19,10 @@ from avfd.errors import CacheError, FingerprintError, InputError, StoreError
 from avfd.home import DatasetFacts, Home
 from avfd.specs import FAILED, PENDING, BackboneSpec
 from extract.backbones import build, load_all
+from extract.batching import Job
 from extract.pipeline import Setup
 from extract.pool import core_count
-from extract.run.devices import device_for
+from extract.run.devices import devices_for
 from extract.run.stored import Stored, needs_detector, needs_media
 from extract.scans import Roots
 from extract.task import FACE_MODEL, FACE_TRACK, Task
@@ -65,6 +66,7 @@ class Limits:
         memory_bytes: of each worker; None: see `worker_memory_bytes`.
         commit_bytes: results that may wait in memory before a commit.
         commit_seconds: how long the oldest of them may wait.
+        window_bytes: windows that may be on their way to devices; more make readers wait.
     """
 
     clip_seconds: float = 120.0
@@ -72,10 +74,15 @@ class Limits:
     memory_bytes: int | None = None
     commit_bytes: int = 64 << 20
     commit_seconds: float = 30.0
+    window_bytes: int = 1 << 30
 
     def time_limit(self, task: Task) -> float:
         """Seconds that the task may take."""
         return self.clip_seconds + self.clip_seconds_per_second * task.clip.seconds
+
+    def job_time_limit(self, job: Job) -> float:
+        """Seconds that a device may take for a job; a parcel holds a second of media or more."""
+        return self.clip_seconds + self.clip_seconds_per_second * len(job.tokens)
 
 
 @dataclass(frozen=True)
@@ -171,8 +178,8 @@ def make_plan(
         _check_there(facts)
     networks = {name: file.path for name, file in files.items() if name != FACE_MODEL}
     # Where no network is asked for, "auto" need not import PyTorch to look for a GPU.
-    place = device_for(device) if networks or device != "auto" else "cpu"
-    setup = Setup(roots, backbones, model, networks, place)
+    devices = devices_for(device) if networks or device != "auto" else ()
+    setup = Setup(roots, backbones, model, networks, devices if networks else ())
     plan = Plan(dataset, cache, reader, clips, columns, specs, setup, stored, todo)
     _check_space(plan, home.cache_url(dataset))
     return plan

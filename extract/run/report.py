@@ -10,6 +10,7 @@ import numpy as np
 
 from avfd.cache import ClipResult, Reader
 from avfd.specs import ABSENT, DONE, FAILED, PENDING
+from extract.batching import Work
 from extract.pipeline import ClipReport
 from extract.pool import Crash, Outcome
 from extract.run.plan import Plan
@@ -49,6 +50,7 @@ class ExtractReport:
         wall_seconds: how long the run took.
         cpu_seconds: of the workers: decode, faces, features.
         cut: vectors that lay beyond the rows that index had given the clip.
+        devices: what each device did, where networks ran in batches.
         skipped: results dropped because another run had stored them first.
         snapshot_id: the cache as this run left it.
     """
@@ -60,6 +62,7 @@ class ExtractReport:
     media_seconds: float
     wall_seconds: float
     cpu_seconds: dict[Part, float]
+    devices: list[Work]
     cut: int
     skipped: int
     snapshot_id: str
@@ -67,17 +70,25 @@ class ExtractReport:
 
 @dataclass
 class Tally:
-    """Sums over the clips that came back."""
+    """Sums over the clips that came back, whole or column by column.
 
+    Attributes:
+        left: key of each clip that was to do → columns that it lacks.
+        keys: of the clips that lack none any more.
+    """
+
+    left: dict[str, set[str]]
     keys: set[str] = field(default_factory=set)
     media_seconds: float = 0.0
     cpu_seconds: Counter[Part] = field(default_factory=Counter)
     cut: int = 0
 
     def count(self, outcome: Outcome[Task, ClipReport]) -> Mapping[str, ClipResult]:
-        """Add a clip; its results, where the worker crashed a failure for each column."""
+        """Add a clip, or some of its columns; their results, where the worker crashed failures."""
         task, result = outcome.item, outcome.result
-        self.keys.add(task.clip.key)
+        self.left[task.clip.key] -= set(task.columns)
+        if not self.left[task.clip.key]:
+            self.keys.add(task.clip.key)
         if isinstance(result, Crash):
             failed = ClipResult(task.entry, task.clip.key, FAILED, result.reason)
             return dict.fromkeys(task.columns, failed)
@@ -87,7 +98,9 @@ class Tally:
         return result.results
 
 
-def make_report(plan: Plan, tally: Tally, skipped: int, wall_seconds: float) -> ExtractReport:
+def make_report(
+    plan: Plan, tally: Tally, devices: list[Work], skipped: int, wall_seconds: float
+) -> ExtractReport:
     """The report, with the columns as they stand in the cache now."""
     reader = plan.cache.snapshot()
     keys = [clip.key for clip in plan.clips]
@@ -99,6 +112,7 @@ def make_report(plan: Plan, tally: Tally, skipped: int, wall_seconds: float) -> 
         media_seconds=tally.media_seconds,
         wall_seconds=wall_seconds,
         cpu_seconds=dict(tally.cpu_seconds),
+        devices=devices,
         cut=tally.cut,
         skipped=skipped,
         snapshot_id=reader.snapshot_id,

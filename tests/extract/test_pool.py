@@ -15,7 +15,7 @@ from types import ModuleType
 
 import pytest
 
-from extract.pool import Crash, Pool, WorkerError, core_count
+from extract.pool import Crash, Early, Pool, WorkerError, core_count
 
 PLUGINS = Path(__file__).parent / "plugins"
 GIB = 2**30
@@ -97,7 +97,8 @@ def test_the_second_try_is_in_a_worker_that_saw_nothing_else(
 
 def test_a_crashed_item_is_tried_again_in_its_parts(work: ModuleType, tmp_path: Path) -> None:
     item = f"once {tmp_path / 'tried'}"
-    results = outcomes(work, [item], split=lambda _: ["echo good", "seen", "segfault"])
+    parts = {item: ["echo good", "seen", "segfault"]}
+    results = outcomes(work, [item], split=lambda item: parts.get(item, [item]))
     assert results == {
         "echo good": "good",
         "seen": ["seen"],
@@ -175,6 +176,86 @@ def test_a_worker_is_out_of_the_terminals_reach_from_its_start(work: ModuleType)
         (pid,) = [o.result for o in pool.run(["pid"])]
         assert isinstance(pid, int)
         assert os.getpgid(pid) == pid
+
+
+def test_pieces_come_ahead_of_the_result_each_let_go_by_hand(work: ModuleType) -> None:
+    taken: list[tuple[str, object]] = []
+    held: list[Early[str]] = []
+
+    def take(early: Early[str]) -> None:
+        taken.append((early.item, early.value))
+        held.append(early)
+
+    found = {}
+    pool: Pool[str, object]
+    with Pool(work.build, workers=2, time_limit=lambda item: 60.0, take=take) as pool:
+        for outcomes in pool.rounds(["pieces 5", *ECHOES]):
+            found.update({o.item: o.result for o in outcomes})
+            assert len(held) <= 1, "a worker sent a piece before it was let go"
+            if held and len(found) >= len(ECHOES):  # the others do not wait for it
+                held.pop().go()
+    assert taken == [("pieces 5", i) for i in range(5)]
+    assert found.pop("pieces 5") == "whole"
+    assert echoed(found)
+
+
+def test_an_item_whose_piece_is_not_let_go_is_not_overdue(work: ModuleType) -> None:
+    held: list[Early[str]] = []
+    quick = {"workers": 1, "time_limit": lambda item: 0.3}
+    with Pool(work.build, **quick, take=held.append) as pool:
+        rounds = pool.rounds(["pieces 1"])
+        outcomes = [next(rounds) for _ in range(12)]  # a tenth of a second each once it waits
+        while not held:
+            outcomes.append(next(rounds))
+        outcomes += [next(rounds) for _ in range(6)]
+        assert not any(outcomes)
+        held[0].go()
+        assert [o.result for found in rounds for o in found] == ["whole"]
+
+
+def test_pieces_of_a_dead_worker_come_again(work: ModuleType, tmp_path: Path) -> None:
+    item = f"pieces-once {tmp_path / 'tried'}"
+    told: list[object] = []
+
+    def take(early: Early[str]) -> None:
+        told.append(early.value)
+        early.go()
+
+    results = outcomes(work, [item], take=take, lost=lambda item: told.append("lost"))
+    assert results == {item: "whole"}
+    assert told[-3:] == ["lost", "first", "second"]
+    assert told[:-3] in ([], ["first"])
+
+
+def test_pieces_that_nobody_takes_are_a_bug(work: ModuleType) -> None:
+    with pytest.raises(TypeError, match="nobody takes the pieces"):
+        outcomes(work, ["pieces 1"])
+
+
+def test_a_worker_can_have_the_next_item_at_hand(work: ModuleType) -> None:
+    results = outcomes(work, [*ECHOES[:4], "segfault", *ECHOES[4:]], workers=1, ahead=1)
+    assert results["segfault"] == Crash("worker killed by SIGSEGV (twice)")
+    assert echoed(results)
+
+
+def test_a_spoilt_worker_says_why_and_is_replaced(work: ModuleType) -> None:
+    results = outcomes(work, [*ECHOES[:4], "spoilt no GPU", *ECHOES[4:]], workers=1)
+    assert results["spoilt no GPU"] == Crash("no GPU (twice)")
+    assert echoed(results)
+
+
+def test_a_part_that_crashes_is_split_further(work: ModuleType) -> None:
+    def halves(item: str) -> list[str]:
+        items = item.removeprefix("all ").split("|")
+        n = len(items) // 2
+        return [f"all {'|'.join(part)}" for part in (items[:n], items[n:]) if part]
+
+    results = outcomes(work, ["all echo 1|echo 2|segfault|echo 3"], split=halves)
+    assert results == {
+        "all echo 1|echo 2": ["1", "2"],
+        "all segfault": Crash("worker killed by SIGSEGV"),
+        "all echo 3": ["3"],
+    }
 
 
 _PARENT = """

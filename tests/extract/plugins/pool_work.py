@@ -7,8 +7,10 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from pathlib import Path
+
+from extract.worker import Unusable
 
 
 def build() -> Callable[[str], object]:
@@ -66,6 +68,31 @@ def _limits(rest: str, seen: list[str]) -> object:
     return os.environ["OMP_NUM_THREADS"], resource.getrlimit(resource.RLIMIT_DATA)[0]
 
 
+def _pieces(count: str, seen: list[str]) -> Generator[object, None, object]:
+    yield from range(int(count))
+    return "whole"
+
+
+def _pieces_once(path: str, seen: list[str]) -> Generator[object, None, object]:
+    """Two pieces; dies behind the first one where the file is missing, after making it."""
+    yield "first"
+    if not Path(path).exists():
+        Path(path).touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+    yield "second"
+    return "whole"
+
+
+def _all(rest: str, seen: list[str]) -> list[object]:
+    """Several items as one: those between bars."""
+    items = [item.partition(" ") for item in rest.split("|")]
+    return [_DEEDS[kind](rest, seen) for kind, _, rest in items]
+
+
+def _spoilt(rest: str, seen: list[str]) -> None:
+    raise Unusable(rest)
+
+
 _DEEDS: dict[str, Callable[[str, list[str]], object]] = {
     "echo": lambda rest, seen: rest,
     "pid": lambda rest, seen: os.getpid(),
@@ -82,4 +109,8 @@ _DEEDS: dict[str, Callable[[str, list[str]], object]] = {
     "unpicklable": lambda rest, seen: lambda: None,
     "big": lambda rest, seen: bytes(int(rest)),
     "limits": _limits,
+    "pieces": _pieces,
+    "pieces-once": _pieces_once,
+    "spoilt": _spoilt,
+    "all": _all,
 }
