@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,20 +20,18 @@ from avfd import runs
 from avfd.home import Home
 from avfd.manifest import Side
 from classify.choice import FitOptions, check_options, choose_columns, model_options
-from classify.columns import PictureOptions, Unit
+from classify.columns import PictureOptions
 from classify.data import (
     Opened,
     check_covered,
     check_unseen,
-    coverage_notes,
-    partial_notes,
     samples_of,
     status_counts,
 )
 from classify.features import Samples
 from classify.metrics import BootstrapOptions
 from classify.model import Model, ModelOptions
-from classify.provenance import columns_facts, restricted_notes, versions, weights_notes
+from classify.run_facts import facts_of, notes_of, side_counts
 from classify.run_figures import write_figures
 from classify.scoring import metrics_by_side, scores_frame, seconds_frame
 from classify.sides import Fold, Plan, plan_of
@@ -218,7 +216,7 @@ def _write(home: Home, options: FitOptions, prepared: Prepared, fitted: Fitted) 
     rates = fitted.base_rates.tolist()
     metrics = metrics_by_side(fitted.scores, rates, options.replicates, options.seed)
     coverage = status_counts(prepared.plan.units, prepared.columns, prepared.opened)
-    notes = (*_notes(options, prepared, coverage), *_search_notes(fitted))
+    notes = notes_of(options, prepared, fitted, coverage)
     with runs.writing(home, _stem(options, prepared)) as partial:
         tag = f"run-{partial.id}"
         for number, model in enumerate(fitted.models):
@@ -229,7 +227,7 @@ def _write(home: Home, options: FitOptions, prepared: Prepared, fitted: Fitted) 
         partial.write_metrics(metrics)
         drawn = BootstrapOptions(options.replicates, options.seed)
         write_figures(partial.figures_dir, fitted.scores, rates, metrics, drawn)
-        facts = _facts(options, prepared, fitted, coverage, notes, tag)
+        facts = facts_of(options, prepared, fitted, coverage, notes, tag)
         partial.write_facts(facts)
         if len(fitted.models) == 1:  # of folds none has seen more than the others
             card = card_of(home, prepared.datasets, facts, metrics)
@@ -256,92 +254,8 @@ def _write(home: Home, options: FitOptions, prepared: Prepared, fitted: Fitted) 
     )
 
 
-def side_counts(scores: pd.DataFrame, plan: Plan) -> dict[str, int]:
-    """Side → samples; with folds every sample is tested and trains the other folds."""
-    if plan.crossed:
-        return {"train": len(plan.units), "test": int((scores["split"] == "test").sum())}
-    return {side: len(index) for side, index in plan.folds[0].sides.items()}
-
-
 def _stem(options: FitOptions, prepared: Prepared) -> str:
     """What the run is called, but for its number: data set, fusion or column, models."""
     what = options.fusion if options.fusion != "none" else "+".join(prepared.columns.values())
     models = dict.fromkeys(member.name for member in prepared.model.members.values())
     return runs.stem_of("+".join(prepared.datasets), what, "+".join(models))
-
-
-def _notes(
-    options: FitOptions, prepared: Prepared, coverage: Mapping[str, Mapping[str, int]]
-) -> tuple[str, ...]:
-    """What must stand beside the results, the choices made for the user first."""
-    taken = {m: name for m, name in prepared.columns.items() if m not in options.columns}
-    chosen = [f"{modality} column taken: {name}." for modality, name in taken.items()]
-    plan = prepared.plan
-    excluded = [f"{n} clips stand on no side: {why}." for why, n in plan.excluded.items()]
-    return (
-        *chosen,
-        *plan.notes,
-        *excluded,
-        *coverage_notes(coverage, prepared.columns),
-        *partial_notes(prepared.samples),
-        *restricted_notes(prepared.columns, prepared.opened),
-        *weights_notes(prepared.columns, prepared.opened),
-    )
-
-
-def _search_notes(fitted: Fitted) -> list[str]:
-    """A sentence for every search."""
-    folds = len(fitted.found) > 1
-    return [
-        f"{member}{f' of fold {number}' if folds else ''}: {found.model}, the best of "
-        f"{found.tried} trials on validation ({found.quality:.3f})"
-        + (f"; {found.failed} did not work." if found.failed else ".")
-        for number, fold in enumerate(fitted.found)
-        for member, found in fold.items()
-    ]
-
-
-def _facts(
-    options: FitOptions,
-    prepared: Prepared,
-    fitted: Fitted,
-    coverage: Mapping[str, Mapping[str, int]],
-    notes: Sequence[str],
-    tag: str,
-) -> dict[str, Any]:
-    plan = prepared.plan
-    return {
-        "kind": "fit",
-        "tag": tag,
-        "options": asdict(options),
-        "datasets": list(prepared.datasets),
-        "snapshots": prepared.opened.snapshots,
-        "columns": columns_facts(prepared.columns, prepared.opened),
-        "model": asdict(prepared.model),
-        "settings": prepared.model.settings,
-        "trials": [{m: asdict(f) for m, f in fold.items()} for fold in fitted.found],
-        "protocol": {
-            "name": plan.protocol,
-            "text": plan.text,
-            "leaky": plan.leaky,
-            "leaking": list(plan.leaking),
-            "excluded": dict(plan.excluded),
-        },
-        "target": options.target,
-        "classes": list(plan.classes),
-        "base_rates": fitted.base_rates.tolist(),
-        "folds": len(plan.folds),
-        "coverage": coverage,
-        "notes": list(notes),
-        "training_keys": training_keys(plan),
-        "versions": versions(),
-    }
-
-
-def training_keys(plan: Plan) -> list[str]:
-    """Clips that trained a model or told it when to stop, sorted."""
-    sides: tuple[Side, ...] = ("train", "val")
-    units: set[Unit] = {
-        plan.units[i] for f in plan.folds for side in sides for i in f.sides[side].tolist()
-    }
-    return sorted({key for unit in units for key in unit.keys})

@@ -20,6 +20,7 @@ PACKAGES = (
     "lightgbm",
     "torch",
     "skorch",
+    "optuna",
     "skops",
     "safetensors",
 )

@@ -1,0 +1,108 @@
+"""What a run says of itself: notes for people, facts for those who repeat it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from avfd.manifest import Side
+from classify.choice import FitOptions
+from classify.columns import Unit
+from classify.data import coverage_notes, partial_notes
+from classify.provenance import columns_facts, restricted_notes, versions, weights_notes
+from classify.sides import Plan
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from classify.fit import Fitted, Prepared
+
+
+def side_counts(scores: pd.DataFrame, plan: Plan) -> dict[str, int]:
+    """Side → samples; with folds every sample is tested and trains the other folds."""
+    if plan.crossed:
+        return {"train": len(plan.units), "test": int((scores["split"] == "test").sum())}
+    return {side: len(index) for side, index in plan.folds[0].sides.items()}
+
+
+def notes_of(
+    options: FitOptions,
+    prepared: Prepared,
+    fitted: Fitted,
+    coverage: Mapping[str, Mapping[str, int]],
+) -> tuple[str, ...]:
+    """What must stand beside the results, the choices made for the user first."""
+    taken = {m: name for m, name in prepared.columns.items() if m not in options.columns}
+    chosen = [f"{modality} column taken: {name}." for modality, name in taken.items()]
+    plan = prepared.plan
+    excluded = [f"{n} clips stand on no side: {why}." for why, n in plan.excluded.items()]
+    return (
+        *chosen,
+        *plan.notes,
+        *excluded,
+        *coverage_notes(coverage, prepared.columns),
+        *partial_notes(prepared.samples),
+        *restricted_notes(prepared.columns, prepared.opened),
+        *weights_notes(prepared.columns, prepared.opened),
+        *_search_notes(fitted),
+    )
+
+
+def _search_notes(fitted: Fitted) -> list[str]:
+    """A sentence for every search."""
+    folds = len(fitted.found) > 1
+    return [
+        f"{member}{f' of fold {number}' if folds else ''}: {found.model}, the best of "
+        f"{found.tried} trials on validation ({found.quality:.3f})"
+        + (f"; {found.failed} did not work." if found.failed else ".")
+        for number, fold in enumerate(fitted.found)
+        for member, found in fold.items()
+    ]
+
+
+def facts_of(
+    options: FitOptions,
+    prepared: Prepared,
+    fitted: Fitted,
+    coverage: Mapping[str, Mapping[str, int]],
+    notes: Sequence[str],
+    tag: str,
+) -> dict[str, Any]:
+    """All that is needed to repeat the run, as JSON."""
+    plan = prepared.plan
+    return {
+        "kind": "fit",
+        "tag": tag,
+        "options": asdict(options),
+        "datasets": list(prepared.datasets),
+        "snapshots": prepared.opened.snapshots,
+        "columns": columns_facts(prepared.columns, prepared.opened),
+        "model": asdict(prepared.model),
+        "settings": prepared.model.settings,
+        "trials": [{m: asdict(f) for m, f in fold.items()} for fold in fitted.found],
+        "protocol": {
+            "name": plan.protocol,
+            "text": plan.text,
+            "leaky": plan.leaky,
+            "leaking": list(plan.leaking),
+            "excluded": dict(plan.excluded),
+        },
+        "target": options.target,
+        "classes": list(plan.classes),
+        "base_rates": fitted.base_rates.tolist(),
+        "folds": len(plan.folds),
+        "coverage": coverage,
+        "notes": list(notes),
+        "training_keys": training_keys(plan),
+        "versions": versions(),
+    }
+
+
+def training_keys(plan: Plan) -> list[str]:
+    """Clips that trained a model or told it when to stop, sorted."""
+    sides: tuple[Side, ...] = ("train", "val")
+    units: set[Unit] = {
+        plan.units[i] for f in plan.folds for side in sides for i in f.sides[side].tolist()
+    }
+    return sorted({key for unit in units for key in unit.keys})
