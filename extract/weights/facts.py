@@ -65,6 +65,7 @@ class Weights:
         wheel: a wheel that carries it, None where none does.
         checkpoint: "module:NAME" of the `Checkpoint` that reads it; None: used as it is.
         trained_here: a run of `avfd fit` makes it; nobody publishes it.
+        trained_as: what `avfd fit` calls its model, where not as the column that needs it.
     """
 
     name: str
@@ -78,6 +79,7 @@ class Weights:
     wheel: WheelMember | None = None
     checkpoint: str | None = None
     trained_here: bool = False
+    trained_as: str | None = None
 
     def reader(self) -> Checkpoint:
         """The `Checkpoint`, imported."""
@@ -95,7 +97,8 @@ class Weights:
         """What brings the file."""
         if self.trained_here:
             return (
-                f"train it with `avfd fit --target emotion --model {self.needed_by[0]}` and "
+                "train it with `avfd fit --target emotion --model "
+                f"{self.trained_as or self.needed_by[0]}` and "
                 "name the run with --weights"
             )
         if self.urls or self.wheel:

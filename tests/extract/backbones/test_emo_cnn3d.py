@@ -17,7 +17,8 @@ from safetensors.torch import save_file
 from torch import nn
 
 from avfd import asks
-from avfd.errors import AbsentError, InputError
+from avfd.errors import AbsentError, InputError, MissingError
+from avfd.home import Home
 from avfd.nets.emo_cnn3d import EmoCnn3d, hardwired_maps
 from avfd.nets.frames_cnn3d import FramesCnn3d, prepared
 from extract import weights
@@ -252,6 +253,14 @@ def test_the_sizes_of_the_thesis() -> None:
     spec = emo_cnn3d().spec
     assert (spec.rate_hz, spec.shape) == (30, (32,))
     assert (spec.faces.size_px, spec.faces.margin, spec.faces.interpolation) == (80, 0, "bicubic")
+
+
+def test_without_a_run_the_way_to_one_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("AVFD_WEIGHTS", raising=False)
+    with pytest.raises(MissingError, match="avfd fit --target emotion --model cnn3d`"):
+        weights.find("emo-cnn3d", Home(tmp_path))
 
 
 def test_from_a_run_and_a_film_to_the_column(

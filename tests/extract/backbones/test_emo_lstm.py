@@ -17,7 +17,7 @@ from scipy.special import expit
 from torch import nn
 
 from avfd import asks
-from avfd.errors import AbsentError, InputError
+from avfd.errors import AbsentError, InputError, MissingError
 from avfd.home import Home
 from avfd.nets.emo_lstm import EmoLstm as Network
 from avfd.nets.settings import EmoLstmSettings
@@ -207,7 +207,7 @@ def test_without_a_run_the_way_to_one_is_said(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("AVFD_WEIGHTS", raising=False)
-    with pytest.raises(Exception, match="avfd fit --target emotion --model emo-lstm"):
+    with pytest.raises(MissingError, match="avfd fit --target emotion --model emo-lstm"):
         weights.find("emo-lstm", Home(tmp_path))
 
 
