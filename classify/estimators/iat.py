@@ -10,7 +10,7 @@ from classify.estimators.base import register
 from classify.estimators.network import Example, NetworkEstimator
 from classify.estimators.scaling import standardised
 from classify.estimators.settings import Monitor, Scheduled, Span, Training
-from classify.estimators.streams import Stream, columns_as_slots, tokens_as_slots
+from classify.estimators.streams import Stream, columns_as_slots, has_time, tokens_as_slots
 from classify.estimators.tracks import Tracks
 from classify.features import Slots
 
@@ -120,7 +120,8 @@ class IAT(NetworkEstimator):
         return out
 
     def _cut(self, modality: str, stream: Stream, rate_hz: int) -> Stream:
-        most = max(1, round(self.settings.seconds * rate_hz))
+        clip_level = self.inputs[modality].rate_hz == 0
+        most = len(stream) if clip_level else max(1, round(self.settings.seconds * rate_hz))
         stream = stream.middle(most)
         zeros = self.settings.padding == "zeros"
         stream = stream.filled(most) if zeros else stream.gathered()
@@ -152,9 +153,9 @@ class IAT(NetworkEstimator):
     def _check(self) -> None:
         """Refuse shapes and widths on which the network cannot work."""
         for modality, facts in self.inputs.items():
-            if len(facts.shape) not in (1, 2) or facts.rate_hz == 0:
+            if not has_time(facts):
                 raise InputError(
-                    "iat works on vectors, tokens or MFCC maps a second",
+                    "iat works on vectors, tokens or MFCC maps through time",
                     where=modality,
                     found=f"{facts.shape}, {facts.rate_hz} a second",
                     accepted="a column of shape (width,), (tokens, width) or (10, columns)",

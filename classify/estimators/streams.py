@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from classify.features import Index, Mask, Slots
+
+if TYPE_CHECKING:
+    from classify.estimators.network import Input
 
 
 @dataclass(frozen=True)
@@ -65,6 +68,11 @@ class Stream:
         rest = np.zeros((missing, *self.values.shape[1:]), dtype=self.values.dtype)
         there = np.full(len(self) + missing, bool(self.there.any()))
         return Stream(np.concatenate([self.values, rest]), there)
+
+
+def has_time(facts: Input) -> bool:
+    """Whether a column has slots through time: vectors or maps a second, or tokens of a clip."""
+    return len(facts.shape) == 2 or (len(facts.shape) == 1 and facts.rate_hz > 0)
 
 
 def tokens_as_slots(slots: Slots) -> Slots:

@@ -10,7 +10,7 @@ from classify.estimators.base import register
 from classify.estimators.network import Example, Input, NetworkEstimator
 from classify.estimators.scaling import standardised
 from classify.estimators.settings import Monitor, Scheduled, Span, Training
-from classify.estimators.streams import Stream, tokens_as_slots
+from classify.estimators.streams import Stream, has_time, tokens_as_slots
 from classify.estimators.tracks import Tracks
 from classify.features import Slots
 
@@ -198,7 +198,7 @@ class TD3MF(NetworkEstimator):
         facts = self.inputs[modality]
         front = self._front if modality == "audio" else "none"
         tokens = facts.shape[0] if len(facts.shape) == 2 and front != "mfcc" else 1
-        return self.settings.seconds * max(1, facts.rate_hz) * tokens
+        return tokens * (self.settings.seconds * facts.rate_hz if facts.rate_hz else 1)
 
     def _least(self, modality: str) -> int:
         """Slots that the convolutions after the fusion need."""
@@ -209,9 +209,9 @@ class TD3MF(NetworkEstimator):
     def _checked(self) -> dict[str, Input]:
         """The inputs, after refusing shapes and widths on which the network cannot work."""
         for modality, facts in self.inputs.items():
-            if len(facts.shape) not in (1, 2) or facts.rate_hz == 0:
+            if not has_time(facts):
                 raise InputError(
-                    "td3mf works on vectors, tokens or MFCC maps a second",
+                    "td3mf works on vectors, tokens or MFCC maps through time",
                     where=modality,
                     found=f"{facts.shape}, {facts.rate_hz} a second",
                     accepted="a column of shape (width,), (tokens, width) or (10, columns)",

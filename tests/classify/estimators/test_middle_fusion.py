@@ -187,8 +187,19 @@ def test_a_vector_a_clip_is_refused():
     slots = [Slots(np.ones((1, 1, 5)), np.ones((1, 1), bool))] * CLIPS
     vector = Sequences.of(MemorySource("functionals", slots, 0, 5))
     for name in ("td3mf", "iat"):
-        with pytest.raises(InputError, match="a second"):
+        with pytest.raises(InputError, match="through time"):
             trained(name, {"audio": vector})
+
+
+@pytest.mark.parametrize("name", ["td3mf", "iat"])
+def test_the_tokens_of_a_clip_stand_beside_seconds(name):
+    """EAT's 512 tokens of ten seconds are a clip-level column."""
+    rng = np.random.default_rng(0)
+    slots = [
+        Slots(rng.normal(size=(1, 1, 16, 4)) + 1.5 * c, np.ones((1, 1), bool)) for c in Y.tolist()
+    ]
+    tokens = Sequences.of(MemorySource("eat", slots, 0, 64, (16, 4)))
+    assert accuracy(name, {"audio": tokens, "video": both()["video"]}) > 0.85
 
 
 def test_the_paper_presets_hold_the_published_training():
