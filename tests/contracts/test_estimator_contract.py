@@ -97,7 +97,9 @@ CASES: dict[str, Case] = {
     ),
     "resnet18": Case({"audio": maps(1, 6, 12)}),
     "syncstream": Case(
-        {"audio": waves(2000), "video": pictures(5, 16)}, options="epochs=8,width=4,size_px=16"
+        {"audio": waves(2000), "video": pictures(5, 16)},
+        clips=48,
+        options="epochs=8,width=4,size_px=16",
     ),
 }
 """Estimator → its case, where the plain one does not do."""
