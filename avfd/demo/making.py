@@ -15,7 +15,7 @@ from avfd.demo.face import Scene
 from avfd.demo.look import FRAME_PX, Look, draw
 from avfd.demo.motion import Motion, Track, late_mouth, moved_by_speech
 from avfd.demo.speech import SAMPLE_RATE_HZ
-from avfd.demo.vocoder import resynthesise
+from avfd.vocoder import resynthesise
 
 if TYPE_CHECKING:
     import av

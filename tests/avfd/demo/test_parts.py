@@ -14,7 +14,7 @@ from avfd.demo.look import Look, draw, portrait
 from avfd.demo.motion import late_mouth, moved_by_speech
 from avfd.demo.photo import sample
 from avfd.demo.speech import Voice, speak_all
-from avfd.demo.vocoder import resynthesise
+from avfd.vocoder import resynthesise
 from avfd.errors import InputError
 
 RATE_HZ = 22_050

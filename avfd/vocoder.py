@@ -23,15 +23,28 @@ def mel_bands(sample_rate_hz: int) -> NDArray[np.float64]:
 
 
 def resynthesise(
-    samples: NDArray[np.float32], sample_rate_hz: int, random: np.random.Generator
+    samples: NDArray[np.float32],
+    sample_rate_hz: int,
+    random: np.random.Generator,
+    blur_frames: float = 0.0,
 ) -> NDArray[np.float32]:
-    """The same words through the vocoder: float32 [n], as long and as loud as what came in."""
+    """The same words through the vocoder: float32 [n], as long and as loud as what came in.
+
+    Args:
+        samples: float32 [n].
+        random: of the phases to begin with.
+        blur_frames: deviation of a Gaussian over time, in hops, that smears the mel spectrogram
+            as the acoustic models before a vocoder do.
+    """
+    from scipy.ndimage import gaussian_filter1d
     from scipy.signal import istft, stft
 
     framing = {"fs": sample_rate_hz, "nperseg": WINDOW, "noverlap": WINDOW - HOP}
     _, _, spectrum = stft(samples, **framing)
     bands = mel_bands(sample_rate_hz)
     mel = bands @ np.abs(spectrum)
+    if blur_frames:
+        mel = gaussian_filter1d(mel, blur_frames, axis=1)
     magnitude = np.maximum(0, np.linalg.pinv(bands) @ mel)
     phase = np.exp(2j * np.pi * random.random(magnitude.shape))
     for _ in range(ROUNDS):

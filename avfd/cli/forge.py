@@ -1,0 +1,70 @@
+"""`avfd forge`: fakes with exact truth, made from a data set's real clips."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal, cast
+
+import typer
+
+from avfd.cli.options import DatasetOption, HomeOption, JsonOption, SeedOption
+from avfd.cli.output import emit_json, progress, say, table
+from avfd.errors import InputError
+from avfd.home import Home
+
+EXTENTS = ("whole", "local", "both")
+SHOWN = 20
+
+
+def forge(
+    into: Annotated[
+        str, typer.Option("--into", metavar="DIR", help="New or empty folder for the files.")
+    ],
+    dataset: DatasetOption = None,
+    kind: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--kind",
+            help="audio-swap, video-swap, both-swap, vocoder, face-blend, "
+            "offset; repeat it for several (default: all).",
+        ),
+    ] = None,
+    extent: Annotated[
+        str, typer.Option(help="whole, local (a part of the clip) or both.")
+    ] = "both",
+    vocoder: Annotated[
+        str, typer.Option(help="griffin-lim, griffin-lim-blurred, world, or a plugin's.")
+    ] = "griffin-lim",
+    longest: Annotated[float, typer.Option(help="Seconds of a clip to use at most.")] = 10.0,
+    limit: Annotated[int | None, typer.Option(help="Take at most so many real clips.")] = None,
+    workers: Annotated[int | None, typer.Option(help="Processes (default: cores).")] = None,
+    seed: SeedOption = 0,
+    home: HomeOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Make fakes of a data set's real clips, each with a real twin of the same joins and codec."""
+    from extract.forge import ForgeOptions
+    from extract.forge import forge as make
+
+    if extent not in EXTENTS:
+        raise InputError(
+            "not a known word", where="--extent", found=extent, accepted=", ".join(EXTENTS)
+        )
+    told = ForgeOptions(
+        kinds=tuple(dict.fromkeys(kind or ())),
+        extent=cast("Literal['whole', 'local', 'both']", extent),
+        vocoder=vocoder,
+        longest_seconds=longest,
+        limit=limit,
+        seed=seed,
+    )
+    with progress("forging") as update:
+        report = make(Home.at(home), dataset, Path(into), told, update, workers)
+    if json:
+        emit_json(report)
+        return
+    for what, why in list(report.skipped.items())[:SHOWN]:
+        say(f"skipped: {what}: {why}")
+    table(["kind", "fakes"], list(report.kinds.items()))
+    say(f"{report.fakes} fakes and {report.reals} real twins, {len(report.skipped)} skipped")
+    say(f"next: avfd index NAME --root {into} --table {report.table}")

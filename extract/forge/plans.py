@@ -1,0 +1,152 @@
+"""What is to be forged: from which clip, with whose help, when."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from avfd.clips import REAL, Clip
+from avfd.errors import InputError
+
+AUDIO_SWAP, VIDEO_SWAP, BOTH_SWAP = "audio-swap", "video-swap", "both-swap"
+VOCODER, FACE_BLEND, OFFSET = "vocoder", "face-blend", "offset"
+KINDS = {
+    AUDIO_SWAP: "another person's voice in the place of this one's",
+    VIDEO_SWAP: "another person's picture in the place of this one's",
+    BOTH_SWAP: "another person, seen and heard",
+    VOCODER: "the voice re-synthesised from its mel spectrogram",
+    FACE_BLEND: "another person's face blended over this one's",
+    OFFSET: "the sound moved against the picture",
+}
+FAKE_SOUND = (AUDIO_SWAP, BOTH_SWAP, VOCODER)
+FAKE_PICTURE = (VIDEO_SWAP, BOTH_SWAP, FACE_BLEND)
+NEED_DONOR = (AUDIO_SWAP, VIDEO_SWAP, BOTH_SWAP, FACE_BLEND)
+SPLICED = (AUDIO_SWAP, VIDEO_SWAP, BOTH_SWAP)
+"""Their twins are spliced with another moment of themselves."""
+
+MIN_SECONDS = 2.0
+POOL_GROUPS = 3
+"""So many groups, or one or two more, lend each other donors."""
+EDGE_SECONDS = 0.25
+"""A local fake begins and ends at least so far from the clip's ends."""
+
+Segment = tuple[float, float]
+
+
+@dataclass(frozen=True)
+class Forgery:
+    """One pair of files: a fake and its real twin.
+
+    Attributes:
+        clip: the real clip that both are made from.
+        kind: in `KINDS`.
+        donor: the real clip of another person; None where the kind needs none.
+        seconds: length of both.
+        segment: where the fake is fake, in seconds.
+        seed: of everything drawn in the making.
+    """
+
+    clip: Clip
+    kind: str
+    donor: Clip | None
+    seconds: float
+    segment: Segment
+    seed: tuple[int, ...]
+
+    @property
+    def labels(self) -> tuple[str, str]:
+        """Of the fake's picture and of its sound; an offset falsifies neither alone."""
+        picture = "fake" if self.kind in FAKE_PICTURE else REAL
+        return picture, "fake" if self.kind in FAKE_SOUND else REAL
+
+    @property
+    def stem(self) -> str:
+        """Of both files' names."""
+        return f"{self.clip.key.partition('/')[2].replace('/', '__')}-{self.kind}"
+
+
+def plan(
+    clips: Sequence[Clip],
+    kinds: Sequence[str],
+    extent: str,
+    longest_seconds: float,
+    seed: int,
+    limit: int | None = None,
+) -> list[Forgery]:
+    """A forgery of every kind from every real clip with sound and picture.
+
+    Args:
+        clips: of one data set.
+        kinds: in `KINDS`.
+        extent: "whole", "local" (30 to 60 % of the clip), or "both", which draws one or the other.
+        longest_seconds: of a clip, more of it is not used.
+        seed: same seed, same forgeries.
+        limit: forge from no more clips than that; any may be a donor.
+
+    Raises:
+        InputError: an unknown kind, or no clip to begin with.
+    """
+    unknown = sorted(set(kinds) - set(KINDS))
+    if unknown:
+        raise InputError(
+            "no such kind of fake", where="--kind", found=unknown, accepted=", ".join(KINDS)
+        )
+    usable = [
+        c
+        for c in clips
+        if c.label == REAL and c.has_audio and c.has_video and c.seconds >= MIN_SECONDS
+    ]
+    if not usable:
+        raise InputError(
+            "no real clip to forge from",
+            found=f"{len(clips)} clips",
+            accepted=f"clips labelled real with sound and picture, {MIN_SECONDS:g} s or longer",
+        )
+    pool_of = _pools(usable, seed)
+    made: list[Forgery] = []
+    for number, clip in enumerate(usable[:limit]):
+        for kind in kinds:
+            drawn = np.random.default_rng([seed, number, list(KINDS).index(kind)])
+            donor = _donor(clip, pool_of[_group(clip)], drawn) if kind in NEED_DONOR else None
+            if kind in NEED_DONOR and donor is None:
+                continue
+            seconds = min(clip.seconds, longest_seconds, donor.seconds if donor else clip.seconds)
+            # The whole of somebody else, seen and heard, would be a real clip of theirs.
+            segment = _segment(seconds, "local" if kind == BOTH_SWAP else extent, drawn)
+            made.append(Forgery(clip, kind, donor, seconds, segment, (seed, number, len(made))))
+    return made
+
+
+def _pools(clips: Sequence[Clip], seed: int) -> dict[str, list[Clip]]:
+    """Group → the clips of the few groups that lend each other faces and voices.
+
+    A fake joins its people into one group. Were donors drawn from all, everybody would soon stand
+    in one group, and no split could keep test people out of training.
+    """
+    groups = sorted({_group(clip) for clip in clips})
+    order = np.random.default_rng([seed, len(groups)]).permutation(len(groups))
+    shuffled = [groups[i] for i in order.tolist()]
+    count = max(1, len(shuffled) // POOL_GROUPS)
+    parts = [shuffled[i::count] for i in range(count)]
+    return {g: [c for c in clips if _group(c) in part] for part in parts for g in part}
+
+
+def _group(clip: Clip) -> str:
+    return clip.group or clip.key
+
+
+def _donor(clip: Clip, pool: Sequence[Clip], drawn: np.random.Generator) -> Clip | None:
+    """Somebody else of the pool; None where there is nobody."""
+    others = [c for c in pool if _group(c) != _group(clip)]
+    return others[int(drawn.integers(len(others)))] if others else None
+
+
+def _segment(seconds: float, extent: str, drawn: np.random.Generator) -> Segment:
+    local = extent == "local" or (extent == "both" and drawn.random() < 0.5)
+    if not local:
+        return 0.0, round(seconds, 3)
+    length = drawn.uniform(0.3, 0.6) * seconds
+    start = drawn.uniform(EDGE_SECONDS, seconds - length - EDGE_SECONDS)
+    return round(float(start), 3), round(float(start + length), 3)
