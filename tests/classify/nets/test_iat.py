@@ -192,3 +192,16 @@ def test_noise_for_one_takes_either_as_often_and_spares_padding():
     for m in changed:
         assert 0.2 < changed[m].double().mean() < 0.3
     assert torch.equal(out["audio"][:, 2], batch["audio"][:, 2])
+
+
+@pytest.mark.parametrize("fusion", FUSIONS)
+def test_half_precision_runs_and_stays_near(fusion):
+    net = made(fusion=fusion).float().train()
+    batch = {k: x.float() if x.is_floating_point() else x.clone() for k, x in clips().items()}
+    batch["audio_mask"][0, 14:] = False
+    batch["video_mask"][1] = False
+    wanted = net(**batch)
+    with torch.autocast("cpu", torch.bfloat16):
+        out = net(**batch)
+    out.float().sum().backward()
+    torch.testing.assert_close(out.float(), wanted, atol=0.1, rtol=0.1)

@@ -234,3 +234,19 @@ def test_a_missing_modality_gives_a_finite_score_that_its_zeros_do_not_decide(fu
         other = {**lacking, track: lacking[track] + 5}
         assert torch.isfinite(net(**lacking)).all()
         torch.testing.assert_close(net(**lacking), net(**other))
+
+
+@pytest.mark.parametrize("fusion", FUSIONS)
+@pytest.mark.parametrize("front", ["none", "mfcc"])
+def test_half_precision_runs_and_stays_near(fusion, front):
+    shape = (10, 16) if front == "mfcc" else (6,)
+    net = made(fusion=fusion, front=front, audio=shape).float().train()
+    batch = clips(shape=shape)
+    batch = {k: x.float() if x.is_floating_point() else x.clone() for k, x in batch.items()}
+    batch["audio_mask"][0, 7:] = False
+    batch["video_mask"][1] = False
+    wanted = net(**batch)
+    with torch.autocast("cpu", torch.bfloat16):
+        out = net(**batch)
+    out.float().sum().backward()
+    torch.testing.assert_close(out.float(), wanted, atol=0.1, rtol=0.1)
