@@ -32,6 +32,7 @@ _MONITORS = {
     "auc": ("valid_auc", False),
     "accuracy": ("valid_accuracy", False),
     "train-loss": ("train_loss", True),
+    "last": ("train_loss", True),
 }
 
 
@@ -95,7 +96,8 @@ class BestEpoch(Callback):  # type: ignore[misc]
     def __init__(self, settings: Training, validated: bool) -> None:
         self.settings, self.validated = settings, validated
         self.name, self.lower = _MONITORS[settings.monitor]
-        self.counts = validated or settings.monitor == "train-loss"
+        watching = validated or settings.monitor == "train-loss"
+        self.counts = watching and settings.monitor != "last"
 
     def on_train_begin(self, net: Net, **kwargs: Any) -> None:
         self.bar_ = math.inf if self.lower else -math.inf

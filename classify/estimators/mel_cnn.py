@@ -37,7 +37,7 @@ class MelCnnSettings(Augmentation, Training):
 
     epochs: int = 60
     patience: int = 0
-    monitor: Monitor = "accuracy"
+    monitor: Monitor = "last"
     optimiser: Literal["adam", "adamw", "sgd"] = "adamw"
     learning_rate: float = 2e-3
     weight_decay: float = 1e-2

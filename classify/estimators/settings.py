@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 else:
     Settings = TypeVar("Settings")
 
-Monitor = Literal["loss", "auc", "accuracy", "train-loss"]
+Monitor = Literal["loss", "auc", "accuracy", "train-loss", "last"]
 Scheduled = Literal["none", "plateau", "milestones", "cosine"]
 
 
@@ -42,8 +42,8 @@ class Training:
         epochs: the most; `--epochs` overrides it.
         patience: epochs without a better one until training stops; 0: never.
         monitor: what makes an epoch the best one, on validation: its loss, AUC or accuracy;
-            "train-loss" looks at training itself. Without validation the last epoch counts,
-            but for "train-loss".
+            "train-loss" looks at training itself, "last" takes the last epoch whatever it was.
+            Without validation the last epoch counts, but for "train-loss".
         batch: samples a step.
         drop_last: leave out a last batch that is not full.
         optimiser: "adam", "adamw" or "sgd".
