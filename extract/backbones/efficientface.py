@@ -159,8 +159,6 @@ class EfficientFace(NetworkBackbone):
     over these.
     """
 
-    at_once = 16
-
     def __init__(self, options: EfficientFaceOptions = DEFAULT) -> None:
         self.options: EfficientFaceOptions = options
         self.way = options.way
