@@ -14,9 +14,10 @@ from collections.abc import Iterator
 from importlib.metadata import entry_points
 
 from avfd.errors import MissingError
+from extract.backbones._slots import core_slots
 from extract.backbones.base import build, names
 
-__all__ = ["ENTRY_POINT_GROUP", "MODULES_VARIABLE", "build", "load_all", "names"]
+__all__ = ["ENTRY_POINT_GROUP", "MODULES_VARIABLE", "build", "core_slots", "load_all", "names"]
 
 ENTRY_POINT_GROUP = "avfd.backbones"
 MODULES_VARIABLE = "AVFD_BACKBONE_MODULES"
