@@ -63,8 +63,9 @@ class FramesCnn3d(nn.Module):
         """EMO_v [batch, frames, units]; frames where `valid` [batch, frames] is False are black."""
         known = torch.ones_like(x[..., 0, 0, 0]).bool() if valid is None else valid.bool()
         known = known[:, None, :, None, None]
-        hidden = torch.relu(self.conv1(x.movedim(4, 1).where(known, 0.0))) * known
-        maps = self.conv2(self.dropout(self.pool(hidden)))
+        hidden = torch.tanh if self.settings.hidden == "tanh" else torch.relu
+        first = hidden(self.conv1(x.movedim(4, 1).where(known, 0.0))) * known
+        maps = self.conv2(self.dropout(self.pool(first)))
         values = maps.mean(dim=(3, 4)).transpose(1, 2)
         if self.settings.activation == "softmax":
             return torch.softmax(values, dim=2)

@@ -128,6 +128,8 @@ class FramesCnn3dSettings:
             its vector.
         pool_px: side of the max pooling, in space only: time must last. Not stated.
         dropout: share dropped after the pooling. Not stated.
+        hidden: after the first convolution. Not stated; "tanh" as in Ji et al. Of "relu" with two
+            filters on pixels of 0 to 1 both are often silent from the start.
         activation: "softmax" over the 32 units (5.4.1) or "tanh" (5.4.2).
         plane: "full": the second kernel covers the whole pooled plane, as the last convolution
             of the exact network does; "mean": `kernel_px` and then the mean over the plane.
@@ -146,6 +148,7 @@ class FramesCnn3dSettings:
     kernel_px: int = 3
     pool_px: int = 2
     dropout: float = 0.2
+    hidden: Literal["tanh", "relu"] = "tanh"
     activation: Literal["tanh", "softmax"] = "tanh"
     plane: Literal["full", "mean"] = "full"
     label: Literal["clip", "frame"] = "clip"

@@ -19,7 +19,7 @@ from classify.estimators.network import Example, NetworkEstimator, Reader
 from classify.estimators.settings import Training
 from classify.estimators.starting import Start, read_start
 from classify.estimators.tracks import TrackReader, Tracks
-from classify.features import Features, Index, Mask
+from classify.features import Features, Index, Mask, Sequences
 from classify.held import View
 
 if TYPE_CHECKING:
@@ -122,15 +122,7 @@ class Cnn3d(NetworkEstimator):
 
     def reader(self, features: Features) -> TrackReader:
         """The column, after a look at what it is."""
-        faces = features["video"]
-        if not faces.rate_hz or len(faces.shape) != 3 or faces.source.dtype != np.uint8:
-            raise InputError(
-                "cnn3d looks at pictures of faces",
-                where=faces.source.name,
-                found=f"{faces.rate_hz} a second, each {list(faces.shape)}",
-                accepted="a column of pictures (height, width, 3)",
-                next_step="avfd extract --backbone faces:rate_hz=30, then --video faces",
-            )
+        check_pictures(self.name, features["video"])
         return TrackReader(features, self.views)
 
     def learn_constants(self, reader: Reader) -> dict[str, NDArray[np.float32]]:
@@ -184,6 +176,18 @@ class Cnn3d(NetworkEstimator):
         """Tensors of the network and its settings, for stage 1's `emo-cnn3d`."""
         state = self.module_.state_dict()
         return {n: t.detach().cpu().contiguous() for n, t in state.items()}, asdict(self.facts)
+
+
+def check_pictures(name: str, faces: Sequences) -> None:
+    """Refuse a column that has no pictures a second."""
+    if not faces.rate_hz or len(faces.shape) != 3 or faces.source.dtype != np.uint8:
+        raise InputError(
+            f"{name} looks at pictures of faces",
+            where=faces.source.name,
+            found=f"{faces.rate_hz} a second, each {list(faces.shape)}",
+            accepted="a column of pictures (height, width, 3)",
+            next_step="avfd extract --backbone faces:rate_hz=30, then --video faces",
+        )
 
 
 def stacks_of(valid: Mask, step: int) -> Index:

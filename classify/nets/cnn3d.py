@@ -1,14 +1,16 @@
-"""The thesis' 3D CNN on the stacks of seven faces of a clip (Gino, 5.5.2)."""
+"""The thesis' 3D CNNs on the faces of a clip (Gino, 5.4 and 5.5.2)."""
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from avfd.nets.emo_cnn3d import Cnn3dLayers
+from avfd.nets.frames_cnn3d import FramesCnn3d, prepared
 from avfd.nets.hardwired import maps_of_gray
+from avfd.nets.settings import FramesCnn3dSettings
 
 STACKS_AT_ONCE = 128  # where no gradient is wanted; a matter of memory
 
@@ -47,6 +49,32 @@ class StackedCnn3d(Cnn3dLayers):
         """Hardwired maps [stacks, 33, rows, columns] of uint8 gray faces [stacks, 7, …]."""
         with torch.autocast(gray.device.type, enabled=False):
             return maps_of_gray(gray.float() / 255, self.settings).joined()
+
+
+class FrameLogits(NamedTuple):
+    """What the two-layer network says of a batch.
+
+    Attributes:
+        logits: [batch, classes], or [batch, frames, classes] where every frame has a verdict.
+        there: which frames there are, bool [batch, frames].
+    """
+
+    logits: Tensor
+    there: Tensor
+
+
+class PlainCnn3d(nn.Module):
+    """The two-layer network on faces as they are cached."""
+
+    def __init__(self, settings: FramesCnn3dSettings) -> None:
+        super().__init__()
+        self.network = FramesCnn3d(settings)
+
+    def forward(self, video: Tensor, video_mask: Tensor) -> FrameLogits:
+        """Verdicts on uint8 RGB faces [batch, frames, height, width, 3]."""
+        with torch.autocast(video.device.type, enabled=False):
+            faces = prepared(video, self.network.settings)
+        return FrameLogits(self.network(faces, video_mask), video_mask)
 
 
 def drawn_stacks(

@@ -92,6 +92,7 @@ CASES: dict[str, Case] = {
         options="epochs=6,batch=8,hidden=relu,first_sets=6,long_px=32,short_px=28,"
         "step_frames=21,train_stacks=1",
     ),
+    "cnn3d-frames": Case({"video": pictures(4, 6)}, options="rows=10,columns=8,dropout=0"),
     "finegrained": Case(
         {"audio": maps(100, 160), "video": pictures(4, 16)}, 48, "size_px=16,channels=4"
     ),

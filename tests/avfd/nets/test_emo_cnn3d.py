@@ -176,6 +176,34 @@ def test_padding_and_lost_faces_of_the_two_layer_network(plane):
     torch.testing.assert_close(network(x, torch.ones(1, 6).bool()), network(x))
 
 
+def test_two_layer_network_is_its_transcription():
+    """Convolution, tanh, maximum of 2 x 2, convolution over the plane, tanh, dense; in float64."""
+    torch.manual_seed(1)
+    network = FramesCnn3d(replace(SMALL_FRAMES, rows=6, columns=4)).eval().double()
+    p = {k: v.numpy() for k, v in network.state_dict().items()}
+    x = np.random.default_rng(0).uniform(size=(5, 6, 4, 3))
+    padded = np.pad(x, ((1, 1), (1, 1), (1, 1), (0, 0)))
+    first = np.zeros((2, 5, 6, 4))
+    for f, t, r, c in np.ndindex(first.shape):
+        seen = padded[t : t + 3, r : r + 3, c : c + 3].transpose(3, 0, 1, 2)
+        first[f, t, r, c] = np.tanh((seen * p["conv1.weight"][f]).sum() + p["conv1.bias"][f])
+    pooled = np.pad(
+        first.reshape(2, 5, 3, 2, 2, 2).max(axis=(3, 5)), ((0, 0), (1, 1), (0, 0), (0, 0))
+    )
+    emo = np.stack(
+        [
+            np.tanh(
+                (pooled[:, t : t + 3] * p["conv2.weight"]).sum(axis=(1, 2, 3, 4)) + p["conv2.bias"]
+            )
+            for t in range(5)
+        ]
+    )
+    given = torch.from_numpy(x)[None]
+    np.testing.assert_allclose(network.features(given)[0].detach(), emo, atol=1e-12)
+    logits = (emo @ p["out.weight"].T + p["out.bias"]).mean(axis=0)
+    np.testing.assert_allclose(network(given)[0].detach(), logits, atol=1e-12)
+
+
 def test_gradients_reach_every_parameter_of_the_two_layer_network():
     network = FramesCnn3d(SMALL_FRAMES)
     network(torch.rand(2, 5, 24, 24, 3)).square().sum().backward()

@@ -9,13 +9,14 @@ from safetensors.torch import save_file
 
 from avfd.errors import InputError, MissingError
 from avfd.nets.emo_cnn3d import EmoCnn3d, EmoCnn3dSettings, hardwired_maps
+from avfd.nets.frames_cnn3d import FramesCnn3d, FramesCnn3dSettings, prepared
 from avfd.nets.hardwired import resized_gray
 from classify import estimators
 from classify.estimators import EstimatorOptions
 from classify.estimators.cnn3d import stacks_of
 from classify.features import MemorySource, Sequences, Slots
 from classify.metrics import BootstrapOptions, deepfake_scores, measure
-from classify.nets.cnn3d import StackLogits, drawn_stacks
+from classify.nets.cnn3d import FrameLogits, StackLogits, drawn_stacks
 
 TINY = "cnn3d:long_px=32,short_px=28,hidden=relu,first_sets=4,batch=8,train_stacks=1"
 FPS, SIZE_PX = 8, 12
@@ -185,6 +186,34 @@ def test_a_start_that_is_not_there_or_does_not_fit(tmp_path):
         build(f"start={tmp_path / 'folds'}").fit(sequences(made), y)
     with pytest.raises(InputError, match="does not fit"):
         build(f"start={tmp_path / 'folds' / '0' / 'cnn3d.safetensors'}").fit(sequences(made), y)
+
+
+@pytest.mark.parametrize("preset", ["paper", "experiment-1"])
+def test_what_the_two_layer_network_gives_stage_1(preset):
+    made, y = clips(count=8)
+    options = EstimatorOptions(preset=preset, epochs=1)
+    model = estimators.build("cnn3d-frames:rows=12,columns=10", options).fit(sequences(made), y)
+    tensors, settings = model.exported()
+    again = FramesCnn3d(FramesCnn3dSettings(**settings)).eval()
+    again.load_state_dict(tensors, strict=True)
+    faces = prepared(torch.from_numpy(np.concatenate(made)), again.settings)
+    with torch.no_grad():
+        each = torch.softmax(again(faces).double(), dim=-1)
+    p = each if preset == "paper" else each.mean(dim=1)
+    np.testing.assert_allclose(model.predict_proba(sequences(made)), p, atol=1e-6)
+
+
+def test_every_frame_or_every_window_learns():
+    there = torch.tensor([[True, False, True], [True, True, True]])
+    logits, target = torch.randn(2, 3, 2).double(), torch.tensor([1, 0])
+    weight = torch.ones(2).double()
+    log_p = torch.log_softmax(logits, dim=2)
+    frames = -(log_p[0, [0, 2], 1].sum() + log_p[1, :, 0].sum()) / 5
+    model = estimators.build("cnn3d-frames", EstimatorOptions(preset="experiment-1"))
+    torch.testing.assert_close(model.loss(FrameLogits(logits, there), target, weight), frames)
+    window = -(log_p[0, 0, 1] + log_p[1, 0, 0]) / 2
+    found = model.loss(FrameLogits(logits[:, 0], there), target, weight)
+    torch.testing.assert_close(found, window)
 
 
 def test_lost_faces_and_other_columns(fitted):
