@@ -8,6 +8,7 @@ from avfd.asks import bind, parse
 from classify.estimators import (
     avt2dwf,
     boosting,
+    cnn1d,
     cnn3d,
     cnn3d_frames,
     emotion,
@@ -34,6 +35,7 @@ __all__ = ["Estimator", "EstimatorOptions", "Validation", "build", "kind_of", "l
 _FILED = (
     avt2dwf,
     boosting,
+    cnn1d,
     cnn3d,
     cnn3d_frames,
     emotion,

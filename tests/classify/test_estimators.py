@@ -144,3 +144,21 @@ def test_the_callers_random_state_is_left_alone():
     before = torch.get_rng_state()
     estimators.build("lstm2", SMALL).fit({"a": made[TRAIN]}, y[TRAIN])
     assert torch.equal(before, torch.get_rng_state())
+
+
+def test_logreg_by_quantiles_sees_ranks_alone(kit):
+    """A number and its exponential have the same ranks, so the same verdicts."""
+    rng = np.random.default_rng(0)
+    values = rng.normal(size=(300, 2))
+    y = (values[:, 0] + 0.5 * rng.normal(size=300) > 0).astype(np.intp)
+
+    def features(numbers):
+        slots = [Slots(v[None, None].astype(np.float64), np.ones((1, 1), bool)) for v in numbers]
+        return {"audio": Sequences.of(MemorySource("x", slots, 0, 2))}
+
+    plain, steep = features(values), features(np.exp(4 * values))
+    said = [
+        estimators.build("logreg:scaling=quantiles").fit(f, y).predict_proba(f)
+        for f in (plain, steep)
+    ]
+    np.testing.assert_allclose(said[0], said[1], atol=0.02)
