@@ -24,25 +24,11 @@ def _trained(
     )
 
 
-def _own(name: str, size_bytes: int, reader: str) -> Weights:
-    """Of the two-layer network, for which `avfd fit` has no model."""
-    return Weights(
-        name=name,
-        file_name=f"{name}.safetensors",
-        sha256=(),
-        size_bytes=size_bytes,
-        licence=_LICENCE,
-        source="nobody publishes it; tensors of avfd.nets.frames_cnn3d that you trained yourself",
-        needed_by=("emo-cnn3d",),
-        checkpoint=f"extract.nets.emo_files:{reader}",
-    )
-
-
 WEIGHTS = (
     _trained("emo-lstm", 265_000, "emo-lstm", "LSTM"),
     _trained("emo-lstm-small", 50_000, "emo-lstm", "LSTM_SMALL"),
     _trained("emo-cnn3d", 745_000, "emo-cnn3d", "CNN3D", "cnn3d"),
     _trained("emo-cnn3d-small", 90_000, "emo-cnn3d", "CNN3D_SMALL", "cnn3d"),
-    _own("emo-cnn3d-frames", 1_770_000, "FRAMES"),
-    _own("emo-cnn3d-frames-small", 30_000, "FRAMES_SMALL"),
+    _trained("emo-cnn3d-frames", 1_770_000, "emo-cnn3d", "FRAMES", "cnn3d-frames"),
+    _trained("emo-cnn3d-frames-small", 30_000, "emo-cnn3d", "FRAMES_SMALL", "cnn3d-frames"),
 )
