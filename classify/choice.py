@@ -17,6 +17,9 @@ from classify.windows import Windows
 # Bare `--fusion decision` takes the first of these that is cached, by backbone name; other
 # columns of the modality come after them in alphabetical order.
 AUDIO_PREFERENCE = (
+    "eat",
+    "emotion2vec",
+    "xvector",
     "compare2016",
     "emobase2010",
     "compare2016-functionals",
@@ -24,7 +27,7 @@ AUDIO_PREFERENCE = (
     "mfcc",
     "waveform",
 )
-VIDEO_PREFERENCE = ("faces", "face_track")
+VIDEO_PREFERENCE = ("marlin-base", "efficientface", "faces", "face_track")
 PREFERENCE = {"audio": AUDIO_PREFERENCE, "video": VIDEO_PREFERENCE}
 DEFAULT_MODEL = "lightgbm"
 _WORDS = {
