@@ -32,8 +32,8 @@ PREFERENCE_HELP = (
     "Where a fusion is not told its columns it takes the first that is cached. Audio: "
     "eat, emotion2vec, xvector, compare2016, emobase2010, compare2016-functionals, mel, mfcc, "
     "waveform, then others by name. "
-    "Video: marlin-base, efficientface, faces, face_track, then others by name. The model is lightgbm on moments (mean, "
-    "variance, kurtosis) unless one is named."
+    "Video: marlin-base, efficientface, faces, face_track, then others by name. "
+    "The model is lightgbm on moments (mean, variance, kurtosis) unless one is named."
 )
 
 
