@@ -78,10 +78,11 @@ class FaceFeed:
     ) -> None:
         """Cut crops and hand on full blocks; an error in cutting ends the columns that wait."""
         takers = [c for c in self.columns if c.open and crops_of(c) == (crops.wanted, crops.around)]
-        with watch.on("features"), costing(takers):
-            for block in cut(crops) if takers else ():
-                for column in takers:
-                    column.take(column.backbone.faces, block)
+        with costing(takers):
+            for block in watch.drawing("crops", cut(crops)) if takers else ():
+                with watch.on("features"):
+                    for column in takers:
+                        column.take(column.backbone.faces, block)
 
 
 def crops_of(column: Assembly) -> tuple[FaceInput, tuple[int, int]] | None:

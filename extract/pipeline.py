@@ -48,7 +48,7 @@ class ClipReport:
         pending: column → what is known of the others, whose windows were sent.
         media_seconds: length of the clip where its media were opened, else 0.
         cut: vectors beyond the rows that index gave the clip.
-        cpu_seconds: spent in each part: decode, faces, features.
+        cpu_seconds: spent in each part.
     """
 
     results: Mapping[str, ClipResult]
@@ -327,10 +327,12 @@ class AudioFeed:
         self._each(AudioTap.finish, watch)
 
     def _each(self, take: Callable[[AudioTap], list[AudioBlock]], watch: Stopwatch) -> None:
-        with watch.on("features"):
-            for wanted, tap in self._taps.items():
-                takers = [c for c in self.columns if c.spec.audio == wanted and c.open]
-                with costing(takers):
-                    for block in take(tap) if takers else []:
-                        for column in takers:
-                            column.take(column.backbone.audio, block)
+        for wanted, tap in self._taps.items():
+            takers = [c for c in self.columns if c.spec.audio == wanted and c.open]
+            blocks: list[AudioBlock] = []
+            with watch.on("sound"), costing(takers):
+                blocks = take(tap) if takers else []
+            for block in blocks:
+                with watch.on("features"):
+                    for column in takers:
+                        column.take(column.backbone.audio, block)

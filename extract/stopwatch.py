@@ -5,9 +5,12 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from typing import Literal, TypeVar
+from typing import Literal, TypeVar, get_args
 
-Part = Literal["decode", "faces", "features"]
+Part = Literal["decode", "faces", "crops", "sound", "features"]
+"""Reading the files; finding and following the face; cutting crops; mixing, resampling and cutting
+sound; what backbones do with these."""
+
 T = TypeVar("T")
 
 
@@ -15,7 +18,7 @@ class Stopwatch:
     """CPU seconds of this process by the part of the work they went into."""
 
     def __init__(self) -> None:
-        self.seconds: dict[Part, float] = {"decode": 0.0, "faces": 0.0, "features": 0.0}
+        self.seconds: dict[Part, float] = dict.fromkeys(get_args(Part), 0.0)
 
     @contextmanager
     def on(self, part: Part) -> Iterator[None]:

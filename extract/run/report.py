@@ -48,7 +48,7 @@ class ExtractReport:
         clips: clips that this run worked on.
         media_seconds: length of those whose media were opened.
         wall_seconds: how long the run took.
-        cpu_seconds: of the workers: decode, faces, features.
+        cpu_seconds: of the workers, by part (`extract.stopwatch`).
         cut: vectors that lay beyond the rows that index had given the clip.
         devices: what each device did, where networks ran in batches.
         skipped: results dropped because another run had stored them first.

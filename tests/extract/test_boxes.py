@@ -53,6 +53,18 @@ def test_boxes_travel_anywhere_in_a_message() -> None:
     assert [box.size for box in found["boxes"]] == [box.size for box in boxes]
 
 
+def test_large_arrays_of_a_message_arrive_read_only_beside_boxes() -> None:
+    here, there = Pipe()
+    large, small = np.arange(10**6), np.arange(10.0)
+    send(here, (large, small, Box.of("x"), large))
+    found = receive(there)
+    np.testing.assert_array_equal(found[0], large)
+    np.testing.assert_array_equal(found[1], small)
+    assert found[2].open() == "x"
+    assert found[3] is found[0]
+    assert (found[0].flags.writeable, found[1].flags.writeable) == (False, True)
+
+
 def test_messages_keep_their_order() -> None:
     here, there = Pipe()
     for message in ("a", Box.of("b"), "c"):
@@ -64,7 +76,7 @@ def test_no_descriptor_is_left() -> None:
     before = open_files()
     for _ in range(3):
         here, there = Pipe()
-        send(here, [Box.of(np.ones(9)), Box.of("x")])
+        send(here, [Box.of(np.ones(9)), Box.of("x"), np.ones(10**6)])
         receive(there)[0].open()
         here.close()
         there.close()
