@@ -17,6 +17,7 @@ from classify.estimators.cnn3d import stacks_of
 from classify.features import MemorySource, Sequences, Slots
 from classify.metrics import BootstrapOptions, deepfake_scores, measure
 from classify.nets.cnn3d import FrameLogits, StackLogits, drawn_stacks
+from classify.trained_weights import Exports
 
 TINY = "cnn3d:long_px=32,short_px=28,hidden=relu,first_sets=4,batch=8,train_stacks=1"
 FPS, SIZE_PX = 8, 12
@@ -109,6 +110,7 @@ def test_a_stack_is_gray_at_the_size_of_the_maps():
 
 
 def test_what_it_gives_stage_1_is_the_emotion_network(fitted):
+    assert isinstance(fitted, Exports)
     tensors, settings = fitted.exported()
     again = EmoCnn3d(EmoCnn3dSettings(**settings)).eval()
     again.load_state_dict(tensors, strict=True)
