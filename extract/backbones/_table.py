@@ -21,6 +21,7 @@ HEADINGS = (
     "input",
     "downmix",
     "context",
+    "weights",
     "licence",
     "source",
 )
@@ -55,6 +56,7 @@ def _cells(spec: BackboneSpec) -> list[str]:
         _input(spec),
         f"{spec.audio.downmix} of all channels" if spec.audio else "–",
         _context(spec),
+        ", ".join(f"`{name}`" for name in spec.weights) or "none",
         spec.licence,
         spec.source,
     ]
