@@ -66,6 +66,7 @@ class Grid:
         values: [rows * rate, *shape], clip-level [1, *shape], in the spec's dtype.
         valid: bool, one for each vector.
         cut: vectors that lay beyond the clip's rows.
+        past_end: vectors left out because the clip ends before their slot's centre.
         not_finite: vectors left out because they held NaN or infinity.
     """
 
@@ -75,6 +76,7 @@ class Grid:
         self.values = np.zeros((slots, *spec.shape), dtype=spec.dtype)
         self.valid = np.zeros(slots, dtype=bool)
         self.cut = 0
+        self.past_end = 0
         self.not_finite = 0
         # A clip-level vector stands for the clip, whatever its length.
         centres = slot_centres(slots, spec.rate_hz) if spec.rate_hz else np.zeros(1)
@@ -89,7 +91,9 @@ class Grid:
         values, valid = slots.values[:keep], slots.valid[:keep].copy()
         finite = np.isfinite(values.reshape(keep, -1)).all(axis=1) if keep else valid
         self.not_finite += int((valid & ~finite).sum())
-        valid &= finite & self._inside[first : first + keep]
+        inside = self._inside[first : first + keep]
+        self.past_end += int((valid & ~inside).sum())
+        valid &= finite & inside
         self.valid[first : first + keep] = valid
         self.values[first : first + keep][valid] = values[valid]
 
@@ -182,6 +186,9 @@ class Assembly:
             return FAILED, "the backbone gave nothing but NaN or infinity"
         if self.missing and nothing[0] == ABSENT:
             return ABSENT, self.missing
+        if self._grid and self._grid.past_end + self._grid.cut and nothing[0] == ABSENT:
+            end = f"the clip ends at {self._place.seconds:g} s"
+            return ABSENT, f"too short: {end}, before the middle of the slot that was filled"
         return nothing
 
 

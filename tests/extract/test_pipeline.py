@@ -262,6 +262,18 @@ def test_a_block_that_is_too_short_does_not_cost_the_others() -> None:
     assert result.valid.sum() == 5
 
 
+@pytest.mark.parametrize("seconds", [0.05, 0.04])
+def test_what_lies_past_the_end_alone_is_not_called_missing(seconds: float) -> None:
+    """Ten slots a second: the middle of the first is at 0.05 s, which neither clip goes beyond."""
+    column = Assembly("c", Level(), Place(0, "k", 1, seconds))
+    column.take(lambda block: Slots(0, np.ones((1, 1), np.float32), np.ones(1, bool)), None)
+    result = column.result((ABSENT, "no face found in 2 frames"))
+    assert (result.status, result.reason) == (
+        ABSENT,
+        f"too short: the clip ends at {seconds} s, before the middle of the slot that was filled",
+    )
+
+
 def test_a_negative_slot_is_refused() -> None:
     with pytest.raises(InputError, match="slot -1"):
         Grid(AUDIO, 1, 1.0).put(Slots(-1, np.ones((1, 1), np.float32), np.ones(1, bool)))
