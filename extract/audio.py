@@ -106,6 +106,8 @@ class Downmixer:
 
 def downmix(samples: Samples) -> Samples:
     """The plain mean of the channels, [channels, n] → [n]."""
+    if len(samples) == 1 and samples.dtype == np.float32:
+        return samples[0]
     with np.errstate(all="ignore"):  # damaged sound holds anything; `cleaned` mends it
         mono: Samples = samples.mean(axis=0, dtype=np.float32)
     return mono
@@ -204,6 +206,53 @@ def _overlap(spans: tuple[Span, ...], window: Span) -> tuple[Span, ...]:
     return tuple((max(a, low), min(b, high)) for a, b in spans if a < high and b > low)
 
 
+class Mono:
+    """The audio of one clip, mono and gapless at its native rate, in batches; any tap may drink.
+
+    Args:
+        seconds: the clip's length; sound after it is cut off.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self._mixer = Downmixer(seconds)
+        self._waiting: list[Samples] = []
+        self._count = 0
+
+    @property
+    def sample_rate_hz(self) -> int:
+        """0 before the first chunk."""
+        return self._mixer.sample_rate_hz
+
+    @property
+    def samples(self) -> int:
+        """How many there are so far, those that wait included."""
+        return self._mixer.position
+
+    @property
+    def covered(self) -> tuple[Span, ...]:
+        """Spans, in seconds, that the file really has."""
+        rate = self._mixer.sample_rate_hz
+        return tuple((start / rate, end / rate) for start, end in self._mixer.covered)
+
+    def push(self, chunk: AudioChunk) -> Iterator[Samples]:
+        """Take a chunk; the batches that became full.
+
+        Raises:
+            MediaError: the sample rate changes within the file.
+        """
+        for samples in self._mixer.push(chunk):
+            self._waiting.append(samples)
+            self._count += len(samples)
+            if self._count >= BATCH_SAMPLES:
+                yield from self.rest()
+
+    def rest(self) -> Iterator[Samples]:
+        """What waits for more."""
+        waiting, self._waiting, self._count = self._waiting, [], 0
+        if waiting:
+            yield cleaned(np.concatenate(waiting))
+
+
 class AudioTap:
     """The audio of one clip, as one `AudioInput` asks.
 
@@ -211,17 +260,16 @@ class AudioTap:
         wanted: rate, downmix, resampler and blocks.
         seconds: the clip's length; sound after it is cut off.
 
-    Push every chunk in time order, then finish. The stream ends where the file's last sound ends,
-    so a file whose sound is shorter than its picture has no slots after it. No sound, no blocks.
+    Push every chunk in time order, then finish; or, where several taps share a `Mono`, have each
+    take its batches, then end. The stream ends where the file's last sound ends, so a file whose
+    sound is shorter than its picture has no slots after it. No sound, no blocks.
     """
 
     def __init__(self, wanted: AudioInput, seconds: float) -> None:
         self.wanted = wanted
-        self._mixer = Downmixer(seconds)
+        self._mono = Mono(seconds)
         self._resampler: Resampler | None = None
         self._cutter = BlockCutter(wanted)
-        self._waiting: list[Samples] = []
-        self._samples_waiting = 0
 
     def push(self, chunk: AudioChunk) -> list[AudioBlock]:
         """Takes a chunk; returns the blocks that became complete.
@@ -229,38 +277,30 @@ class AudioTap:
         Raises:
             MediaError: the sample rate changes within the file.
         """
-        blocks: list[AudioBlock] = []
-        for samples in self._mixer.push(chunk):
-            self._waiting.append(samples)
-            self._samples_waiting += len(samples)
-            if self._samples_waiting >= BATCH_SAMPLES:
-                blocks += self._flush()
-        return blocks
+        mono = self._mono
+        return [block for batch in mono.push(chunk) for block in self.take(batch, mono)]
 
     def finish(self) -> list[AudioBlock]:
         """The blocks that were left when the file ended."""
-        if not self._mixer.position:
+        mono = self._mono
+        blocks = [block for batch in mono.rest() for block in self.take(batch, mono)]
+        return [*blocks, *self.end(mono)]
+
+    def take(self, batch: Samples, mono: Mono) -> list[AudioBlock]:
+        """Takes a batch that `mono` gave; returns the blocks that became complete."""
+        self._cutter.push(self._resample(mono).push(batch))
+        return list(self._cutter.ready(mono.covered))
+
+    def end(self, mono: Mono) -> list[AudioBlock]:
+        """The blocks that are left after the last batch."""
+        if not mono.samples:
             return []
-        blocks = self._flush()
-        self._cutter.push(self._resample().finish())
-        rate = self._mixer.sample_rate_hz
-        end = resampled_count(self._mixer.position, rate, self.wanted.sample_rate_hz)
-        covered = self._covered()
-        return [*blocks, *self._cutter.ready(covered), *self._cutter.last(end, covered)]
+        self._cutter.push(self._resample(mono).finish())
+        end = resampled_count(mono.samples, mono.sample_rate_hz, self.wanted.sample_rate_hz)
+        covered = mono.covered
+        return [*self._cutter.ready(covered), *self._cutter.last(end, covered)]
 
-    def _flush(self) -> list[AudioBlock]:
-        if self._waiting:
-            samples = cleaned(np.concatenate(self._waiting))
-            self._cutter.push(self._resample().push(samples))
-        self._waiting, self._samples_waiting = [], 0
-        return list(self._cutter.ready(self._covered()))
-
-    def _resample(self) -> Resampler:
+    def _resample(self, mono: Mono) -> Resampler:
         if self._resampler is None:
-            rate = self._mixer.sample_rate_hz
-            self._resampler = Resampler(rate, self.wanted.sample_rate_hz)
+            self._resampler = Resampler(mono.sample_rate_hz, self.wanted.sample_rate_hz)
         return self._resampler
-
-    def _covered(self) -> tuple[Span, ...]:
-        rate = self._mixer.sample_rate_hz
-        return tuple((start / rate, end / rate) for start, end in self._mixer.covered)

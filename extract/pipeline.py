@@ -6,7 +6,7 @@ networks run elsewhere (`Setup.devices`), their windows come back first, parcel 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -19,7 +19,7 @@ from avfd.clips import Clip
 from avfd.errors import AbsentError, AvfdError
 from avfd.specs import ABSENT, DONE, FAILED
 from extract.assembly import Assembly, Ending, Pending, costing
-from extract.audio import AudioTap
+from extract.audio import AudioTap, Mono, Samples
 from extract.backbones import build, load_all
 from extract.backbones._network import NetworkBackbone
 from extract.backbones.base import AudioBlock, Backbone, Slots
@@ -315,20 +315,30 @@ class AudioFeed:
 
     def __init__(self, columns: Sequence[Assembly], seconds: float) -> None:
         self.columns = columns
+        self._mono = Mono(seconds)
         wanted = dict.fromkeys(c.spec.audio for c in columns if c.spec.audio)
-        self._taps = {w: AudioTap(w, seconds) for w in wanted}
+        self._taps = [
+            (AudioTap(w, seconds), [c for c in columns if c.spec.audio == w]) for w in wanted
+        ]
 
     def push(self, chunk: AudioChunk, watch: Stopwatch) -> None:
         """Take the next stretch of sound."""
-        self._each(lambda tap: tap.push(chunk), watch)
+        self._pour(self._mono.push(chunk), watch)
 
     def finish(self, watch: Stopwatch) -> None:
         """Take the end of the clip."""
-        self._each(AudioTap.finish, watch)
+        self._pour(self._mono.rest(), watch)
+        self._each(lambda tap: tap.end(self._mono), watch)
+
+    def _pour(self, batches: Iterator[Samples], watch: Stopwatch) -> None:
+        """Hand batches to all taps; an error in making them ends all columns."""
+        with costing(self.columns):
+            for batch in watch.drawing("sound", batches):
+                self._each(partial(_take, batch, self._mono), watch)
 
     def _each(self, take: Callable[[AudioTap], list[AudioBlock]], watch: Stopwatch) -> None:
-        for wanted, tap in self._taps.items():
-            takers = [c for c in self.columns if c.spec.audio == wanted and c.open]
+        for tap, columns in self._taps:
+            takers = [column for column in columns if column.open]
             blocks: list[AudioBlock] = []
             with watch.on("sound"), costing(takers):
                 blocks = take(tap) if takers else []
@@ -336,3 +346,7 @@ class AudioFeed:
                 with watch.on("features"):
                     for column in takers:
                         column.take(column.backbone.audio, block)
+
+
+def _take(batch: Samples, mono: Mono, tap: AudioTap) -> list[AudioBlock]:
+    return tap.take(batch, mono)
