@@ -107,7 +107,8 @@ class Downmixer:
 def downmix(samples: Samples) -> Samples:
     """The plain mean of the channels, [channels, n] → [n]."""
     if len(samples) == 1 and samples.dtype == np.float32:
-        return samples[0]
+        only: Samples = samples[0]
+        return only
     with np.errstate(all="ignore"):  # damaged sound holds anything; `cleaned` mends it
         mono: Samples = samples.mean(axis=0, dtype=np.float32)
     return mono

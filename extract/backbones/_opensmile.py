@@ -9,8 +9,9 @@ openSMILE is research software: its licence allows no commercial use, so it is i
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -54,14 +55,46 @@ def rows(config: Path | str, level: str, samples: NDArray[np.float32]) -> NDArra
         AbsentError: too short for a single row.
         MissingError: openSMILE is not installed.
     """
-    root = config_root()
+    options = _options(config_root(), level)
     if len(samples) < MIN_SAMPLES:
         raise _too_short(samples)
     if isinstance(config, Path):
-        got = _run(str(config), _options(root, level), samples)
+        (got,) = _run(str(config), options, samples, ["extsink"])
     else:
         with _as_file(config) as path:
-            got = _run(path, _options(root, level), samples)
+            (got,) = _run(path, options, samples, ["extsink"])
+    return _joined(got, samples)
+
+
+def levels(
+    config: str, wanted: Sequence[str], samples: NDArray[np.float32]
+) -> dict[str, NDArray[np.float32]]:
+    """Several levels of one run, each as `rows` gives it.
+
+    Args:
+        config: the text of a configuration with external source and no sink.
+        wanted: levels, as in `rows`.
+        samples: as in `rows`.
+    """
+    if len(samples) < MIN_SAMPLES:
+        raise _too_short(samples)
+    sinks = [f"sink{i}" for i in range(len(wanted))]
+    output = "".join(map(_SINK.format, sinks, sinks, wanted))
+    with _as_file(config + output) as path:
+        got = _run(path, _options(config_root(), wanted[0]), samples, sinks)
+    return {level: _joined(part, samples) for level, part in zip(wanted, got, strict=True)}
+
+
+_SINK = """
+[componentInstances:cComponentManager]
+instance[{}].type=cExternalSink
+[{}:cExternalSink]
+reader.dmLevel = {}
+blocksize = 1
+"""
+
+
+def _joined(got: list[NDArray[np.float32]], samples: NDArray[np.float32]) -> NDArray[np.float32]:
     if not got:
         raise _too_short(samples)
     return np.concatenate(got)
@@ -89,21 +122,27 @@ def _options(root: Path, level: str) -> dict[str, object]:
 
 
 def _run(
-    config: str, options: dict[str, object], samples: NDArray[np.float32]
-) -> list[NDArray[np.float32]]:
+    config: str, options: dict[str, object], samples: NDArray[np.float32], sinks: Sequence[str]
+) -> list[list[NDArray[np.float32]]]:
+    """Rows that arrive in each sink."""
     from opensmile.core.lib import OpenSMILE
 
-    got: list[NDArray[np.float32]] = []
+    got: list[list[NDArray[np.float32]]] = [[] for _ in sinks]
     smile = OpenSMILE()
     smile.initialize(config, options, loglevel=0)
     try:
-        smile.external_sink_set_callback_ex("extsink", lambda data, _: got.append(data.copy()))
+        for sink, rows in zip(sinks, got, strict=True):
+            smile.external_sink_set_callback_ex(sink, partial(_keep, rows))
         smile.external_audio_source_write_data("extsource", to_pcm16(samples).tobytes())
         smile.external_audio_source_set_eoi("extsource")
         smile.run()
     finally:
         smile.free()
     return got
+
+
+def _keep(rows: list[NDArray[np.float32]], data: NDArray[np.float32], _: object) -> None:
+    rows.append(data.copy())
 
 
 def to_pcm16(samples: NDArray[np.float32]) -> NDArray[np.int16]:

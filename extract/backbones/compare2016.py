@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from pathlib import Path
+
 from avfd.specs import AudioInput, BackboneSpec
-from extract.backbones._opensmile import LICENCE, SAMPLE_RATE_HZ, config_root, rows
+from extract.backbones._compare import COMPARE, CONFIG
+from extract.backbones._opensmile import LICENCE, SAMPLE_RATE_HZ
 from extract.backbones._slots import core_slots
 from extract.backbones.base import AudioBlock, Backbone, Slots, register
 
-CONFIG = "compare/ComParE_2016.conf"
 LEVEL = "lld;lld_de"
 RATE_HZ = 100
 
@@ -38,6 +41,9 @@ class Compare2016(Backbone):
         source="opensmile 2.6, ComParE_2016",
     )
 
+    def load(self, files: Mapping[str, Path], device: str = "cpu") -> None:
+        COMPARE.wanted.add(LEVEL)
+
     def audio(self, block: AudioBlock) -> Slots:
         self.check_audio(block)
-        return core_slots(block, rows(config_root() / CONFIG, LEVEL, block.samples), RATE_HZ)
+        return core_slots(block, COMPARE.rows(LEVEL, block.samples), RATE_HZ)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from pathlib import Path
+
 import numpy as np
 
 from avfd.specs import AudioInput, BackboneSpec
-from extract.backbones._opensmile import LICENCE, SAMPLE_RATE_HZ, config_root, rows
+from extract.backbones._compare import COMPARE, CONFIG
+from extract.backbones._opensmile import LICENCE, SAMPLE_RATE_HZ
 from extract.backbones.base import AudioBlock, Backbone, Slots, register
-from extract.backbones.compare2016 import CONFIG
 
 LEVEL = "func"
 
@@ -29,7 +32,10 @@ class Compare2016Functionals(Backbone):
         source="opensmile 2.6, ComParE_2016",
     )
 
+    def load(self, files: Mapping[str, Path], device: str = "cpu") -> None:
+        COMPARE.wanted.add(LEVEL)
+
     def audio(self, block: AudioBlock) -> Slots:
         self.check_audio(block)
-        values = rows(config_root() / CONFIG, LEVEL, block.samples)[:1]
+        values = COMPARE.rows(LEVEL, block.samples)[:1]
         return Slots(0, values, np.array([True]))

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from avfd.errors import AbsentError, MissingError
-from extract.backbones import _opensmile
+from extract.backbones import _compare, _opensmile
 from extract.backbones.base import AudioBlock
 from extract.backbones.compare2016 import CONFIG, LEVEL, Compare2016
 from extract.backbones.compare2016_functionals import Compare2016Functionals
@@ -46,6 +46,48 @@ def test_one_pass_equals_opensmiles_two_passes_bit_for_bit(seconds):
     descriptors, deltas = smile(sound, "lld"), smile(sound, "lld_de")
     np.testing.assert_array_equal(slots.values[:, :65], descriptors)
     np.testing.assert_array_equal(slots.values[:, 65:], deltas[: len(descriptors)])
+
+
+@pytest.fixture
+def together(monkeypatch):
+    """A worker that makes both columns."""
+    monkeypatch.setattr(_compare.COMPARE, "wanted", {LEVEL, "func"})
+    monkeypatch.setattr(_compare.COMPARE, "_kept", {})
+
+
+@pytest.mark.parametrize("first", [0, 1])
+def test_both_columns_in_one_worker_are_one_run_with_the_same_rows(first, together, monkeypatch):
+    sounds = [voice(1.0), voice(2.3), voice(0.5)]
+    backbones = [Compare2016(), Compare2016Functionals()]
+    _compare.COMPARE.wanted.clear()
+    alone = [[b.audio(whole(sound)).values for b in backbones] for sound in sounds]
+    for backbone in backbones:
+        backbone.load({})
+    runs = []
+    run = _opensmile._run
+    monkeypatch.setattr(_opensmile, "_run", lambda *given: runs.append(0) or run(*given))
+    order = [first, 1 - first]
+    for sound, expected in zip(sounds, alone, strict=True):
+        for i in order:
+            found = backbones[i].audio(whole(sound)).values
+            np.testing.assert_array_equal(found, expected[i])
+    assert len(runs) == len(sounds)
+
+
+def test_rows_that_were_left_are_not_another_sounds(together):
+    before, after = voice(1.0), voice(2.0)
+    Compare2016().audio(whole(before))
+    found = Compare2016Functionals().audio(whole(after)).values
+    np.testing.assert_array_equal(found, smile(after, "func"))
+
+
+def test_long_sounds_are_each_columns_own(together, monkeypatch):
+    monkeypatch.setattr(_compare, "TOGETHER_SAMPLES", RATE)
+    sound = voice(1.5)
+    np.testing.assert_array_equal(
+        Compare2016Functionals().audio(whole(sound)).values, smile(sound, "func")
+    )
+    assert not _compare.COMPARE._kept
 
 
 def test_columns_stand_in_the_published_order():
