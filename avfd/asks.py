@@ -6,14 +6,16 @@ holds the defaults. Several numbers in one option are joined by a plus: `widths=
 
 from __future__ import annotations
 
+import math
 import types
 from dataclasses import dataclass, field, fields, replace
+from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from avfd.errors import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from _typeshed import DataclassInstance
 
@@ -86,6 +88,17 @@ def bind(ask: Ask, defaults: Options | None) -> Options | None:
     return replace(defaults, **typed)
 
 
+def did_you_mean(name: str, known: Sequence[str]) -> str | None:
+    """The known name that looks most like it, as a next step; None where none does.
+
+    >>> did_you_mean("Eat", ["eat", "mel"])
+    'did you mean eat?'
+    """
+    plain = name.lower().replace("_", "-")
+    found = get_close_matches(plain, known, n=1) or [k for k in known if k in plain or plain in k]
+    return f"did you mean {found[0]}?" if found else None
+
+
 def spelled(name: str, given: Mapping[str, object]) -> str:
     """The text that asks for `name` with these options.
 
@@ -117,9 +130,12 @@ def _typed(where: str, text: str, kind: Any) -> object:
         raise _not_accepted(where, text, "true, false")
     if kind in (int, float):
         try:
-            return kind(text)
+            value = kind(text)
         except ValueError:
             raise _not_accepted(where, text, f"a number ({kind.__name__})") from None
+        if not math.isfinite(value):
+            raise _not_accepted(where, text, "a finite number")
+        return value
     if kind is str:
         return text
     raise InputError("this cannot be set from outside", where=where, found=text)

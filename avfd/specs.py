@@ -12,9 +12,14 @@ import json
 from dataclasses import asdict, dataclass, field
 from typing import Literal
 
+from avfd.errors import InputError
+
 Status = Literal[0, 1, 2, 3]
 PENDING, DONE, FAILED, ABSENT = 0, 1, 2, 3
 STATUS_NAMES = {PENDING: "pending", DONE: "done", FAILED: "failed", ABSENT: "absent"}
+
+MAX_RATE_HZ, MAX_SIZE_PX, MAX_MARGIN = 240, 2048, 4
+"""Of face crops; beyond them something was mistyped."""
 
 Scalar = str | int | float | bool | None
 
@@ -57,6 +62,15 @@ class FaceInput:
     align: Literal["none", "eyes"] = "none"
     interpolation: Literal["bilinear", "bicubic", "area"] = "bilinear"
 
+    def __post_init__(self) -> None:
+        sizes = 1 <= self.rate_hz <= MAX_RATE_HZ and 1 <= self.size_px <= MAX_SIZE_PX
+        if not sizes or not 0 <= self.margin <= MAX_MARGIN:
+            raise InputError(
+                "no such face crops",
+                found=f"{self.rate_hz} a second, {self.size_px} px, margin {self.margin}",
+                accepted=f"rate_hz 1-{MAX_RATE_HZ}, size_px 1-{MAX_SIZE_PX}, margin 0-{MAX_MARGIN}",
+            )
+
 
 @dataclass(frozen=True)
 class BackboneSpec:
@@ -93,6 +107,15 @@ class BackboneSpec:
     licence: str = "Apache-2.0"
     source: str = ""
     compress: bool = False
+
+    def __post_init__(self) -> None:
+        if self.rate_hz < 0 or any(size < 1 for size in self.shape):
+            raise InputError(
+                "no such column",
+                where=self.name,
+                found=f"{self.rate_hz} vectors a second of shape {self.shape}",
+                accepted="0 or more a second, every side 1 or more",
+            )
 
     @property
     def clip_level(self) -> bool:

@@ -17,6 +17,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from avfd.asks import did_you_mean
 from avfd.errors import InputError, MissingError
 from classify.estimators.balance import check_classes, class_weights, drawn
 from classify.estimators.options import Balance, EstimatorOptions, Parts, Validation
@@ -164,6 +165,10 @@ class Estimator(ABC):
     def usable(self, features: Features) -> Mask:
         """Which samples have anything to look at, [samples]."""
 
+    def started_keys(self) -> frozenset[str]:
+        """Clips that trained the weights which training began with."""
+        return frozenset()
+
     def second_probabilities(self, features: Features) -> list[Floats] | None:
         """Class probabilities of every second, [seconds, classes] a sample, NaN where none.
 
@@ -260,7 +265,12 @@ def registered() -> dict[str, type[Estimator]]:
 def kind_of(name: str) -> type[Estimator]:
     """The class of that name; an unknown name lists the known ones."""
     if name not in _REGISTRY:
-        raise MissingError("no such model", where=name, accepted=", ".join(registered()))
+        raise MissingError(
+            "no such model",
+            where=name,
+            accepted=", ".join(registered()),
+            next_step=did_you_mean(name, list(registered())),
+        )
     return _REGISTRY[name]
 
 

@@ -292,6 +292,12 @@ class NetworkEstimator(Estimator):
         if portion:
             yield portion
 
+    def started_keys(self) -> frozenset[str]:
+        """Clips that trained the weights which training began with, as their cards say."""
+        started = getattr(self, "card_", {}).get("started_from") or []
+        cards = [started] if isinstance(started, dict) else started
+        return frozenset(key for card in cards for key in card.get("training_keys", ()))
+
     def _save(self, folder: Path) -> None:
         import torch
         from safetensors.torch import save_file

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from extract.backbones.base import AudioBlock, Backbone, FaceBlock, Slots
+from extract.weights.adding import check_file
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -80,6 +81,14 @@ class NetworkBackbone(Backbone):
     options: NetworkOptions
     #: Windows that one forward pass takes on a CPU; a device's own size is found by trying.
     at_once: ClassVar[int] = 8
+
+    requires: ClassVar[tuple[str, ...]] = ("torch", "safetensors")
+
+    def check(self, files: Mapping[str, Path]) -> None:
+        """Refuse missing modules, and model files whose tensors are not the network's."""
+        super().check(files)
+        for name, path in files.items():
+            check_file(path, name)
 
     def load(self, files: Mapping[str, Path], device: str = "cpu") -> None:
         """Build the network from the model files, strictly, and move it to the device."""

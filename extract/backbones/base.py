@@ -5,8 +5,9 @@ from __future__ import annotations
 from abc import ABC
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -112,6 +113,28 @@ class Backbone(ABC):
     spec: BackboneSpec
     #: Crops before and after a block that its slots depend on.
     crops_around: tuple[int, int] = (0, 0)
+    #: Modules that it needs and that come with an extra of the package.
+    requires: ClassVar[tuple[str, ...]] = ()
+    #: The extra that brings them.
+    extra: ClassVar[str] = "networks"
+
+    def check(self, files: Mapping[str, Path]) -> None:
+        """Refuse what cannot work, before a column is made and a clip is touched.
+
+        Args:
+            files: as in `load`.
+
+        Raises:
+            MissingError: a module is not installed.
+            InputError: a model file is damaged or is not this network's.
+        """
+        lacking = [name for name in self.requires if find_spec(name) is None]
+        if lacking:
+            raise MissingError(
+                f"{', '.join(lacking)} is not installed",
+                where=self.spec.name,
+                next_step=f"pip install 'avfd[{self.extra}]'",
+            )
 
     def load(self, files: Mapping[str, Path], device: str = "cpu") -> None:  # noqa: B027
         """Make ready in a worker; backbones without model files have nothing to do.
@@ -227,7 +250,12 @@ def build(text: str) -> Backbone:
     """The backbone that `NAME:key=value,…` asks for; an unknown name lists the known ones."""
     ask = asks.parse(text)
     if ask.name not in _REGISTRY:
-        raise MissingError("no such backbone", where=ask.name, accepted=", ".join(names()))
+        raise MissingError(
+            "no such backbone",
+            where=ask.name,
+            accepted=", ".join(names()),
+            next_step=asks.did_you_mean(ask.name, names()),
+        )
     entry = _REGISTRY[ask.name]
     options = asks.bind(ask, entry.defaults)
     return entry.make() if options is None else entry.make(options)

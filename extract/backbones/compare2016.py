@@ -28,6 +28,8 @@ class Compare2016(Backbone):
     whole file.
     """
 
+    requires = ("opensmile",)
+    extra = "opensmile"
     spec = BackboneSpec(
         name="compare2016",
         revision=1,

@@ -19,6 +19,8 @@ LEVEL = "func"
 class Compare2016Functionals(Backbone):
     """One vector for the whole clip, silence of late starts and gaps included."""
 
+    requires = ("opensmile",)
+    extra = "opensmile"
     spec = BackboneSpec(
         name="compare2016-functionals",
         revision=1,

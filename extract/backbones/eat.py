@@ -105,6 +105,7 @@ class Eat(NetworkBackbone):
     A block ends in the picture's padding where it is short. No vector depends on another block.
     """
 
+    requires = ("torch", "torchaudio", "safetensors")
     name: ClassVar[str]
     settings: ClassVar[EatSettings]
     training: ClassVar[str]

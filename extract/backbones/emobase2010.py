@@ -57,6 +57,8 @@ class Emobase2010(Backbone):
     it does not give; this column has all 100.
     """
 
+    requires = ("opensmile",)
+    extra = "opensmile"
     spec = BackboneSpec(
         name="emobase2010",
         revision=1,

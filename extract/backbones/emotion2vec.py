@@ -82,6 +82,7 @@ class Emotion2vec(NetworkBackbone):
     Frame i covers the samples 320 i to 320 i + 399 and counts where their middle lies.
     """
 
+    requires = ("torch", "funasr", "omegaconf", "safetensors")
     name: ClassVar[str]
     settings: ClassVar[Emotion2vecSettings]
     options: Emotion2vecOptions

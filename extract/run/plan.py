@@ -161,6 +161,10 @@ def make_plan(
     read = {spec.reads: build(spec.reads).spec for spec in specs.values() if spec.reads}
     _check_read(specs, read)
     files = weights_files(home, (*specs.values(), *read.values()), weights)
+    for asked in dict.fromkeys((*columns.values(), *read)):
+        backbone = build(asked)
+        own = {n: files[n].path for n in backbone.spec.weights if n != FACE_MODEL}
+        backbone.check(own)
     for column, spec in read.items():
         _check_current(cache.snapshot(), column, fingerprint(spec, files))
     for column, spec in specs.items():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -57,20 +58,57 @@ def tensors_of(path: Path, weights: Weights) -> dict[str, Tensor]:
     return {name: tensors[name] for name in expected}
 
 
+def check_file(path: Path, name: str) -> None:
+    """Refuse a model file that is damaged or whose tensors are not those of `name`.
+
+    Of a network that was trained here the sizes are its run's; they are checked on loading.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    weights = facts(name)
+    try:
+        with safe_open(path, framework="np") as file:
+            names = list(file.keys())
+            found = {n: Shaped(tuple(file.get_slice(n).get_shape())) for n in names}
+    except SafetensorError as error:
+        raise InputError(
+            "the model file cannot be read",
+            where=path,
+            found=str(error),
+            accepted="a safetensors file as `avfd weights add` or `avfd fit` writes it",
+            next_step=f"run `avfd weights add FILE --as {name}` with the published file",
+        ) from error
+    if weights.checkpoint is not None and not weights.trained_here:
+        check_tensors(found, weights.reader().expected(), path, name)
+
+
+@dataclass(frozen=True)
+class Shaped:
+    """A tensor of which only the shape is known."""
+
+    shape: tuple[int, ...]
+
+
 def check_tensors(
     found: Mapping[str, Any], expected: Mapping[str, tuple[int, ...]], where: Path, name: str
 ) -> None:
     """Refuse what is missing, extra or misshapen, saying exactly what."""
     missing = [f"{n} {list(expected[n])}" for n in expected if n not in found]
     extra = [n for n in found if n not in expected]
+    odd = [f"{n} {why}" for n in expected if n in found and (why := _odd(found[n]))]
     misshapen = [
         f"{n} {_shape(found[n])} instead of {list(expected[n])}"
         for n in expected
         if n in found and _shape(found[n]) != list(expected[n])
     ]
-    if not (missing or extra or misshapen):
+    if not (missing or extra or misshapen or odd):
         return
-    faults = {"missing": missing, "extra": extra, "of another shape": misshapen}
+    faults = {
+        "missing": missing,
+        "extra": extra,
+        "of another shape": misshapen,
+        "not usable": odd,
+    }
     raise InputError(
         f"this is no checkpoint of {name}",
         where=where,
@@ -109,6 +147,20 @@ def write_whole(target: Path, data: bytes) -> None:
     partial = target.with_name(f".{target.name}.{os.getpid()}.partial")
     partial.write_bytes(data)
     partial.replace(target)
+
+
+def _odd(value: Any) -> str:
+    """Why a tensor's numbers cannot be a network's; "" where they can."""
+    dtype = getattr(value, "dtype", None)
+    if dtype is None:
+        return ""
+    if getattr(value, "is_sparse", False):
+        return "is sparse"
+    if dtype.is_complex:
+        return "is complex"
+    if dtype.is_floating_point and not bool(value.isfinite().all()):
+        return "holds NaN or infinity"
+    return ""
 
 
 def _shape(value: object) -> list[int] | str:

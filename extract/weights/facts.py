@@ -15,9 +15,14 @@ from extract.weights import known
 if TYPE_CHECKING:
     from torch import Tensor
 
-Origin = Literal["published", "unverified", "other", "trained here"]
+Origin = Literal["published", "unverified", "other", "trained here", "for tests"]
 """What is known of a file: its digest is a published one; no digest was ever published; a digest
-was, and this is another file; a run of `avfd fit` wrote it."""
+was, and this is another file; a run of `avfd fit` wrote it; nobody publishes weights of that name,
+so they are random or somebody's own."""
+
+
+NOBODY = "nobody publishes"
+"""Stands in the source of weights that only tests and slow machines have."""
 
 
 @dataclass(frozen=True)
@@ -81,6 +86,11 @@ class Weights:
     trained_here: bool = False
     trained_as: str | None = None
 
+    @property
+    def for_tests(self) -> bool:
+        """Whether the network is a small one that nobody publishes."""
+        return NOBODY in self.source
+
     def reader(self) -> Checkpoint:
         """The `Checkpoint`, imported."""
         module, _, name = (self.checkpoint or "").partition(":")
@@ -88,6 +98,8 @@ class Weights:
 
     def origin_of(self, sha256: str) -> Origin:
         """What a file of that digest is."""
+        if self.for_tests:
+            return "for tests"
         if not self.sha256:
             return "unverified"
         return "published" if sha256 in self.sha256 else "other"

@@ -33,6 +33,13 @@ def find(name: str, home: Home, path: Path | str | None = None) -> WeightsFile:
     for place in places:
         if place.is_file():
             return described(place, weights)
+    if path and Path(path).is_file():
+        raise InputError(
+            "this model file is not converted yet",
+            where=path,
+            accepted=f"{weights.file_name}, a folder that holds it, or a run",
+            next_step=f"run `avfd weights add {path} --as {name}`; it is then found by itself",
+        )
     raise MissingError(
         "the model file was not found",
         where=name,

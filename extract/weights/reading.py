@@ -10,6 +10,8 @@ their own code is neither imported nor run.
 from __future__ import annotations
 
 import pickle
+import re
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -68,8 +70,15 @@ def read(path: Path) -> dict[str, Any]:
             "the model file cannot be read", where=path, found=error.strerror
         ) from error
     if head[8:9] == b"{":
-        return _read_safetensors(path)
-    return _read_pickle(path)
+        content = _read_safetensors(path)
+    elif head.lstrip()[:6].lower() in (b"<!doct", b"<html>", b"<html ", b"versio"):
+        raise _unreadable(path, "text: a web page or a pointer to the file, not the file")
+    else:
+        content = _read_pickle(path)
+    strange = [key for key in content if not isinstance(key, str)]
+    if strange:
+        raise _unreadable(path, f"names that are no text: {strange[:3]}")
+    return content
 
 
 def _read_safetensors(path: Path) -> dict[str, Any]:
@@ -79,7 +88,7 @@ def _read_safetensors(path: Path) -> dict[str, Any]:
     try:
         return dict(load_file(path))
     except SafetensorError as error:
-        raise _unreadable(path, error) from error
+        raise _unreadable(path, _first_line(error)) from error
 
 
 def _read_pickle(path: Path) -> dict[str, Any]:
@@ -87,7 +96,8 @@ def _read_pickle(path: Path) -> dict[str, Any]:
 
     allowed: list[Any] = [(_stand_in(name), name) for name in ALLOWED]
     try:
-        with torch.serialization.safe_globals(allowed):
+        with torch.serialization.safe_globals(allowed), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # PyTorch's remarks on how a file was written
             content = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise InputError(
@@ -97,8 +107,17 @@ def _read_pickle(path: Path) -> dict[str, Any]:
             accepted="tensors, numbers, strings and containers; settings of fairseq and OmegaConf",
             next_step="nothing of it was run; fetch the file from its maker again",
         ) from error
-    except (RuntimeError, EOFError, ValueError, KeyError, AttributeError) as error:
-        raise _unreadable(path, error) from error
+    except (
+        RuntimeError,
+        EOFError,
+        OSError,
+        ValueError,
+        KeyError,
+        TypeError,
+        IndexError,
+        AttributeError,
+    ) as error:
+        raise _unreadable(path, _first_line(error)) from error
     if not isinstance(content, dict):
         raise InputError(
             "not a checkpoint", where=path, found=type(content).__name__, accepted="a dictionary"
@@ -114,17 +133,21 @@ def _stand_in(name: str) -> Any:
     return real.get(name, Inert)
 
 
-def _unreadable(path: Path, error: Exception) -> InputError:
+def _unreadable(path: Path, found: str) -> InputError:
     return InputError(
         "the model file cannot be read",
         where=path,
-        found=_first_line(error),
+        found=found,
         accepted="safetensors, or a file that torch.save wrote",
         next_step="fetch it again: it may have been cut short",
     )
 
 
 def _first_line(error: Exception) -> str:
+    """What was found; PyTorch's advice to read the file without care is left out."""
     text = str(error).strip() or type(error).__name__
-    wanted = [line for line in text.splitlines() if "GLOBAL" in line or "global" in line]
-    return (wanted or text.splitlines())[0].strip()
+    asked = re.search(r"(?:GLOBAL|global) ([\w.]+)", text)
+    if asked:
+        return f"global {asked[1]}"
+    lines = [line.strip() for line in text.splitlines() if "weights_only" not in line]
+    return next((line for line in lines if line), type(error).__name__)

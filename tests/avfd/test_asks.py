@@ -43,6 +43,8 @@ def test_none_can_be_asked_for() -> None:
     [
         ("eat:rate=3", "rate_hz=10"),
         ("eat:rate_hz=fast", "a number"),
+        ("eat:margin=nan", "a finite number"),
+        ("eat:margin=inf", "a finite number"),
         ("eat:tokens=all", "pooled, raw"),
         ("eat:raw=maybe", "true, false"),
     ],

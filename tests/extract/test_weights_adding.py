@@ -168,3 +168,61 @@ def test_a_run_that_trained_the_network_can_be_named(home: Home, tmp_path: Path)
 def test_what_is_nowhere_says_how_to_get_it(home: Home) -> None:
     with pytest.raises(MissingError, match=f"weights add FILE --as {NAME}"):
         weights.find(NAME, home)
+
+
+@pytest.mark.parametrize("share", [0.25, 0.5, 0.75])
+def test_a_large_file_that_was_cut_short_is_refused_by_name(
+    home: Home, tmp_path: Path, share: float
+) -> None:
+    path = published(tmp_path, {"first.weight": torch.ones(2000, 1000)})
+    data = path.read_bytes()
+    path.write_bytes(data[: int(len(data) * share)])
+    with pytest.raises(InputError, match=r"published\.pt"):
+        weights.add(path, NAME, home)
+
+
+@pytest.mark.parametrize(
+    ("tensor", "why"),
+    [
+        (torch.full((2, 3), torch.nan), "holds NaN"),
+        (torch.ones(2, 3, dtype=torch.complex64), "is complex"),
+        (torch.ones(2, 3).to_sparse(), "is sparse"),
+    ],
+)
+def test_numbers_that_no_network_has_are_refused(
+    home: Home, tmp_path: Path, tensor: torch.Tensor, why: str
+) -> None:
+    with pytest.raises(InputError, match=f"first.weight {why}"):
+        weights.add(published(tmp_path, {**TENSORS, "first.weight": tensor}), NAME, home)
+
+
+@pytest.mark.parametrize("text", ["<!DOCTYPE html><p>", "version https://git-lfs.github.com/spec"])
+def test_a_page_or_a_pointer_is_called_text_and_no_unsafe_advice_is_given(
+    home: Home, tmp_path: Path, text: str
+) -> None:
+    path = tmp_path / "model.pt"
+    path.write_text(text)
+    with pytest.raises(InputError, match="text: a web page") as caught:
+        weights.add(path, NAME, home)
+    assert "weights_only" not in str(caught.value)
+
+
+def test_a_published_file_given_as_weights_says_how_to_take_it_in(
+    home: Home, tmp_path: Path
+) -> None:
+    with pytest.raises(InputError, match=f"weights add .*published.pt --as {NAME}"):
+        weights.find(NAME, home, published(tmp_path, TENSORS))
+
+
+def test_a_converted_file_of_another_network_is_refused_before_any_clip(
+    home: Home, tmp_path: Path
+) -> None:
+    from extract.weights.adding import check_file
+
+    path = tmp_path / "x.safetensors"
+    save_file({"other": torch.ones(1)}, path)
+    with pytest.raises(InputError, match="2 missing"):
+        check_file(path, NAME)
+    path.write_bytes(path.read_bytes()[:20])
+    with pytest.raises(InputError, match="cannot be read"):
+        check_file(path, NAME)

@@ -14,8 +14,8 @@ from avfd.demo.look import Look, draw, portrait
 from avfd.demo.motion import late_mouth, moved_by_speech
 from avfd.demo.photo import sample
 from avfd.demo.speech import Voice, speak_all
-from avfd.vocoder import resynthesise
 from avfd.errors import InputError
+from avfd.vocoder import resynthesise
 
 RATE_HZ = 22_050
 
