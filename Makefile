@@ -17,8 +17,16 @@ PYTEST_ARGS ?= -n auto
 
 export AVFD_WEIGHTS ?= $(abspath $(WEIGHTS))
 
-.PHONY: help venv weights demo test docs check format format-check lint types imports \
-  wheel-check bench bench-cache bench-extract bench-cli bench-kill bench-bad-media clean clean-venv
+TABLES := 2d3mf-1 2d3mf-2 2d3mf-3 2d3mf-4 2d3mf-4.4 2d3mf-5 2d3mf-6 2d3mf-resnet18 \
+  thesis-5.3 thesis-5.4 thesis-5.5 avt2dwf-2 avt2dwf-3 avt2dwf-4 avt2dwf-5 \
+  finegrained-1 finegrained-2 finegrained-3 finegrained-figure-5 \
+  syncstream-2 syncstream-3 syncstream-4 syncstream-figure-3
+# On other data: make table-thesis-5.5 DATASET=demo [TEST_DATASET=NAME] [EMOTIONS=NAME] [ARGS=…].
+TABLE_ARGS = $(DATASET:%=--dataset % --stand-ins) $(TEST_DATASET:%=--test-dataset %) \
+  $(EMOTIONS:%=--emotions %) $(ARGS)
+
+.PHONY: tables $(TABLES:%=table-%) help venv weights demo test docs check format format-check lint types imports \
+  wheel-check bench bench-cache bench-fit bench-extract bench-cli bench-kill bench-bad-media clean clean-venv
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -45,6 +53,12 @@ $(WEIGHTS)/.pulled: $(INSTALLED)
 
 demo: weights ## make a small corpus, extract, fit, evaluate: the whole road
 	$(BIN)/avfd demo
+
+tables: weights ## every table of the papers with our numbers; one: make table-thesis-5.5 DATASET=demo
+	$(BIN)/avfd table all $(TABLE_ARGS)
+
+$(TABLES:%=table-%): table-%: weights
+	$(BIN)/avfd table $* $(TABLE_ARGS)
 
 test: weights ## all tests
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
@@ -73,10 +87,13 @@ imports: $(INSTALLED) ## import-linter: the stages do not know each other
 wheel-check: $(INSTALLED) ## build the wheel, install it in a clean venv, index from elsewhere
 	PYTHON=$(abspath $(BIN))/python bash scripts/check_wheel.sh
 
-bench: bench-cache bench-extract bench-cli ## all ratios; writes benchmarks/results/
+bench: bench-cache bench-fit bench-extract bench-cli ## all ratios; writes benchmarks/results/
 
 bench-cache: $(INSTALLED) ## the cache against plain NumPy files
 	$(BIN)/python -m benchmarks.cache
+
+bench-fit: $(INSTALLED) ## an epoch from cached columns against .npy files; the time of a table
+	$(BIN)/python -m benchmarks.fit
 
 bench-extract: weights ## CPU and memory of an extract against its parts
 	$(BIN)/python -m benchmarks.extract

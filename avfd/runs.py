@@ -41,6 +41,7 @@ MODEL_FOLDER = "model"
 WEIGHTS_FOLDER = "weights"
 FIGURES_FOLDER = "figures"
 EVALUATIONS_FOLDER = "evaluations"
+EVALUATION_FILE = "evaluation.json"  # which clips and columns an evaluation saw
 _PARTIAL = ".partial-"
 _OLD = ".old"
 

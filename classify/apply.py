@@ -101,7 +101,8 @@ def _fused(run: Run, said: Mapping[str, Scores]) -> Scores:
 
 def _mean(scores: Sequence[Scores]) -> Scores:
     """The mean of several models' scores; a clip that one of them cannot score has none."""
-    mean = Scores(_average([s.probabilities for s in scores]))
+    tracks = {part: _average([s.tracks[part] for s in scores]) for part in scores[0].tracks}
+    mean = Scores(_average([s.probabilities for s in scores]), tracks=tracks)
     seconds = [s.seconds for s in scores if s.seconds is not None]
     if not seconds:
         return mean

@@ -12,6 +12,7 @@ from classify import estimators
 from classify.estimators.base import Balance, Estimator, EstimatorOptions
 from classify.fusion import Rule, check_rule
 from classify.model import MemberOptions, ModelOptions
+from classify.protocols.crossing import CROSSES, WORDS, Cross
 from classify.windows import Windows
 
 # Bare `--fusion decision` takes the first of these that is cached, by backbone name; other
@@ -36,6 +37,7 @@ _WORDS = {
     "aggregate": ("mean", "max"),
     "balance": ("weights", "repeat", "sample", "none"),
     "device": ("auto", "cpu", "cuda"),
+    "cross": CROSSES,
 }
 
 
@@ -45,7 +47,11 @@ class FitOptions:
 
     Attributes:
         datasets: names of the data sets, pooled; none: the only one there is.
-        protocol: a protocol of the manifest; None: the data set's default.
+        test_datasets: data sets that are tested and never train; see `cross`.
+        cross: what the other data sets give then: see `protocols.crossing.crossed`.
+        leave_out: manipulations that only the test has: see `protocols.crossing.left_out`.
+        protocol: a protocol of the manifest; None: the data set's default;
+            "leave-one-dataset-out" and "leave-one-manipulation-out" make a fold of each.
         folds: group-wise folds instead of a protocol; every clip is then scored once, by the
             model that did not see its group.
         audio, video: columns; see PREFERENCE for what is taken where fusion needs one.
@@ -66,6 +72,9 @@ class FitOptions:
     """
 
     datasets: tuple[str, ...] = ()
+    test_datasets: tuple[str, ...] = ()
+    cross: Cross = "sides"
+    leave_out: tuple[str, ...] = ()
     protocol: str | None = None
     folds: int | None = None
     audio: str | None = None
@@ -122,6 +131,20 @@ def check_options(options: FitOptions) -> None:
         )
     if options.protocol and options.folds:
         raise InputError("a protocol and folds exclude each other", where="--protocol, --folds")
+    if options.test_datasets and (options.folds or options.protocol in WORDS):
+        raise InputError(
+            "with a data set to be tested alone there is one training",
+            where="--test-dataset",
+            found=f"--folds {options.folds}" if options.folds else f"--protocol {options.protocol}",
+        )
+    if both := set(options.datasets) & set(options.test_datasets):
+        raise InputError(
+            "a data set cannot train and be the unseen one",
+            where="--dataset, --test-dataset",
+            found=", ".join(sorted(both)),
+        )
+    if options.cross != "sides" and not options.test_datasets:
+        raise InputError("there is no data set to be tested alone", where="--cross, --test-dataset")
     if options.seed < 0:
         raise InputError("no seed", where="--seed", found=options.seed, accepted="0 or more")
     if (options.epochs is not None and options.epochs < 1) or (

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 
 import numpy as np
@@ -91,14 +91,25 @@ def check_unseen(units: Sequence[Unit], columns: Mapping[str, str], opened: Open
     for name in columns.values():
         for reader in opened.readers.values():
             trained = set(reader.column(name).spec_facts.get("training_keys") or ())
-            seen = [key for unit in units for key in unit.keys if key in trained]
-            if seen:
-                raise InputError(
-                    f"the backbone was trained on {len(seen)} of the clips that would test it",
-                    where=name,
-                    found=", ".join(seen[:10]),
-                    next_step="take a protocol whose test has none of its training clips",
-                )
+            check_apart(units, trained, "the backbone was", name)
+
+
+def check_apart(units: Sequence[Unit], trained: Set[str], what: str, where: str) -> None:
+    """Refuse to test on clips that something was trained on.
+
+    Args:
+        units: those that would be tested.
+        trained: keys of the clips that trained it.
+        what, where: what was trained, for the error.
+    """
+    seen = [key for unit in units for key in unit.keys if key in trained]
+    if seen:
+        raise InputError(
+            f"{what} trained on {len(seen)} of the clips that would test it",
+            where=where,
+            found=", ".join(seen[:10]),
+            next_step="take a protocol whose test has none of its training clips",
+        )
 
 
 def status_counts(

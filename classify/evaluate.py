@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,7 @@ from classify.columns import PictureOptions, Unit
 from classify.data import Opened, check_unseen, coverage_notes, samples_of, status_counts
 from classify.metrics import BootstrapOptions, ClipScores
 from classify.protocols import as_test
+from classify.run_facts import units_digest
 from classify.scoring import clip_scores, metrics_of, scores_frame, seconds_frame
 from classify.sides import assigned, protocol_of, side_units, unlabelled_units
 
@@ -71,6 +73,7 @@ def evaluate(
     dataset: str | None = None,
     split: str | None = None,
     *,
+    protocol: str | None = None,
     replicates: int = 2000,
 ) -> EvaluateReport:
     """Metrics of a run on a side of its own split, or on another data set.
@@ -82,6 +85,7 @@ def evaluate(
         split: train, val or test of the run's own split, or of the other data set's default
             protocol; "unlabelled": clips without a label, scored without metrics; "all": every
             clip. Default: test of the own split, all of another data set.
+        protocol: of the other data set, instead of its default.
         replicates: of the bootstrap.
 
     Raises:
@@ -94,7 +98,7 @@ def evaluate(
     if own and wanted != "unlabelled":
         return _stored(loaded, dataset, wanted, replicates)
     name = home.one_dataset(dataset or str(loaded.facts["datasets"][0]))
-    return _scored(home, loaded, name, wanted, replicates)
+    return _scored(home, loaded, name, wanted, protocol, replicates)
 
 
 def compare_runs(
@@ -173,14 +177,18 @@ def _stored(run: Run, dataset: str | None, split: SplitName, replicates: int) ->
 
 
 def _scored(
-    home: Home, run: Run, dataset: str, split: SplitName, replicates: int
+    home: Home, run: Run, dataset: str, split: SplitName, protocol: str | None, replicates: int
 ) -> EvaluateReport:
-    """By scoring the clips now."""
+    """By scoring the clips now, or from an evaluation of the same clips and columns."""
     opened = Opened.at(home, [dataset])
     columns = check_columns(home, run, opened)
-    wanted = _wanted(home, run, opened, dataset, split)
+    wanted = _wanted(home, run, opened, dataset, split, protocol)
     check_unseen(wanted.units, columns, opened)
-    frame, path = _write(home, run, wanted.units, opened, f"{dataset}-{split}", replicates)
+    name = "-".join([dataset, split, *([protocol] if protocol else [])])
+    content = units_digest(wanted.units, columns, opened)
+    frame, path = _known(run, name, content) or _write(
+        home, run, wanted.units, opened, name, content, replicates
+    )
     coverage = status_counts(wanted.units, columns, opened)
     return EvaluateReport(
         run=run.name,
@@ -195,7 +203,9 @@ def _scored(
     )
 
 
-def _wanted(home: Home, run: Run, opened: Opened, dataset: str, split: SplitName) -> Wanted:
+def _wanted(
+    home: Home, run: Run, opened: Opened, dataset: str, split: SplitName, name: str | None
+) -> Wanted:
     """The units of the data set that were asked for."""
     clips = read_table(home.clip_table(dataset))
     target = run.facts["target"]
@@ -207,7 +217,7 @@ def _wanted(home: Home, run: Run, opened: Opened, dataset: str, split: SplitName
         units = side_units(as_test(labelled, target=target), "test") if labelled else []
         known = _known_classes(units, run)
         return _some(Wanted([*known.units, *unlabelled_units(bare)], known.notes), dataset, split)
-    protocol = protocol_of(home, [dataset], None)
+    protocol = protocol_of(home, [dataset], name)
     chosen = assigned(home, opened.readers, clips, protocol, target=target)
     known = _known_classes(side_units(chosen, split), run)
     notes = (f"Side {split} of protocol {protocol.name}.", *chosen.notes, *known.notes)
@@ -235,8 +245,25 @@ def _some(wanted: Wanted, dataset: str, split: str) -> Wanted:
     return wanted
 
 
+def _known(run: Run, name: str, content: str) -> tuple[pd.DataFrame, Path] | None:
+    """Scores that an earlier evaluation wrote, if clips and columns are still the same."""
+    import pandas as pd
+
+    folder = run.path / runs.EVALUATIONS_FOLDER / name
+    facts = folder / runs.EVALUATION_FILE
+    if not facts.is_file() or json.loads(facts.read_text())["content"] != content:
+        return None
+    return pd.read_parquet(folder / runs.SCORES_FILE), folder / runs.SCORES_FILE
+
+
 def _write(
-    home: Home, run: Run, units: Sequence[Unit], opened: Opened, name: str, replicates: int
+    home: Home,
+    run: Run,
+    units: Sequence[Unit],
+    opened: Opened,
+    name: str,
+    content: str,
+    replicates: int,
 ) -> tuple[pd.DataFrame, Path]:
     """Score the units and keep tables and metrics in the run's folder."""
     classes, rates = run.facts["classes"], run.facts["base_rates"]
@@ -250,4 +277,5 @@ def _write(
             seconds = seconds_frame(samples, scores, classes, split="test", fold=0)
             seconds.to_parquet(folder / runs.SECONDS_FILE, index=False)
         runs.write_json(folder / runs.METRICS_FILE, metrics_of(frame, rates, replicates))
+        runs.write_json(folder / runs.EVALUATION_FILE, {"content": content})
     return frame, run.path / runs.EVALUATIONS_FOLDER / name / runs.SCORES_FILE

@@ -23,6 +23,7 @@ from classify.choice import FitOptions, check_options, choose_columns, model_opt
 from classify.columns import PictureOptions
 from classify.data import (
     Opened,
+    check_apart,
     check_covered,
     check_unseen,
     samples_of,
@@ -127,13 +128,16 @@ def fit(home: Home, options: FitOptions) -> FitReport:
 
         return fuse_runs(home, options)
     check_options(options)
-    prepared = _prepare(home, options)
+    prepared = prepare(home, options)
     fitted = _fitted(prepared)
     return _write(home, options, prepared, fitted)
 
 
-def _prepare(home: Home, options: FitOptions) -> Prepared:
-    datasets = tuple(home.one_dataset(name) for name in options.datasets or (None,))
+def prepare(home: Home, options: FitOptions) -> Prepared:
+    """Look up and check all that training needs; reads no column's values."""
+    trained = tuple(home.one_dataset(name) for name in options.datasets or (None,))
+    unseen = tuple(home.one_dataset(name) for name in options.test_datasets)
+    datasets = tuple(dict.fromkeys((*trained, *unseen)))
     opened = Opened.at(home, datasets)
     columns = choose_columns(options, opened.readers)
     # The number of classes is known with the plan only; what needs validation does not need it.
@@ -170,6 +174,9 @@ def _fitted(prepared: Prepared) -> Fitted:
     for fold in plan.folds:
         logger.info("fitting fold %d of %d", fold.number + 1, len(plan.folds))
         model, best = _fit_fold(prepared, fold)
+        tested = [plan.units[i] for i in fold.sides["test"].tolist()]
+        for name, estimator in model.members_.items():
+            check_apart(tested, estimator.started_keys(), "the weights it began with were", name)
         models.append(model)
         found.append(best)
         for side in sides:
@@ -230,7 +237,8 @@ def _write(home: Home, options: FitOptions, prepared: Prepared, fitted: Fitted) 
         facts = facts_of(options, prepared, fitted, coverage, notes, tag)
         partial.write_facts(facts)
         if len(fitted.models) == 1:  # of folds none has seen more than the others
-            card = card_of(home, prepared.datasets, facts, metrics)
+            trained = [d for d in prepared.datasets if d not in options.test_datasets]
+            card = card_of(home, trained, facts, metrics)
             write_weights(partial.weights_dir, list(fitted.models[0].members_.values()), card)
         # The tag keeps the snapshot from garbage collection, so it comes before the run does.
         for cache in prepared.opened.caches.values():

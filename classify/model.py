@@ -6,17 +6,25 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 from avfd.asks import parse
 from avfd.errors import InputError
 from classify import estimators
 from classify.estimators.base import Estimator, EstimatorOptions, Validation
-from classify.features import Samples
+from classify.features import Features, Samples
 from classify.fusion import LEARNING, Fusion
-from classify.windows import Scores, Windows, cut, joined
+from classify.windows import Floats, Scores, Windows, cut, joined
 
 MODEL_FILE = "model.json"
+
+
+@runtime_checkable
+class JudgesTracks(Protocol):
+    """An estimator that has verdicts on the sound and on the picture alone."""
+
+    def track_probabilities(self, features: Features) -> dict[str, Floats]:
+        """ "audio", "video" → P(fake), [samples]; NaN where the sample lacks the track."""
 
 
 @dataclass(frozen=True)
@@ -144,7 +152,11 @@ class Model:
     def _score_member(self, estimator: Estimator, samples: Samples) -> Scores:
         if self.options.windows.window_seconds is None:
             p = estimator.predict_proba(samples.features)
-            return Scores(p, estimator.second_probabilities(samples.features))
+            seconds = estimator.second_probabilities(samples.features)
+            tracks = {}
+            if isinstance(estimator, JudgesTracks) and self.options.estimator.classes == 2:
+                tracks = estimator.track_probabilities(samples.features)
+            return Scores(p, seconds, tracks)
         windows = cut(samples, self.options.windows)
         p = estimator.predict_proba(windows.samples.features)
         return joined(p, windows, self.options.windows.aggregate)

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import hashlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from avfd.manifest import Side
 from classify.choice import FitOptions
 from classify.columns import Unit
-from classify.data import coverage_notes, partial_notes
+from classify.data import Opened, coverage_notes, partial_notes
 from classify.provenance import columns_facts, restricted_notes, versions, weights_notes
 from classify.sides import Plan
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from classify.fit import Fitted, Prepared
+    from classify.model import Model
 
 
 def side_counts(scores: pd.DataFrame, plan: Plan) -> dict[str, int]:
@@ -94,7 +96,8 @@ def facts_of(
         "folds": len(plan.folds),
         "coverage": coverage,
         "notes": list(notes),
-        "training_keys": training_keys(plan),
+        "training_keys": sorted({*training_keys(plan), *started_keys(fitted.models)}),
+        "content": content_of(prepared),
         "versions": versions(),
     }
 
@@ -106,3 +109,46 @@ def training_keys(plan: Plan) -> list[str]:
         plan.units[i] for f in plan.folds for side in sides for i in f.sides[side].tolist()
     }
     return sorted({key for unit in units for key in unit.keys})
+
+
+def started_keys(models: Sequence[Model]) -> set[str]:
+    """Clips that trained the weights which the models' training began with."""
+    return {
+        key for model in models for each in model.members_.values() for key in each.started_keys()
+    }
+
+
+def content_of(prepared: Prepared) -> str:
+    """sha256 over clips, labels, sides and what the columns hold of them.
+
+    Other columns that come to the cache, and clips on no side, change nothing in it.
+    """
+    plan = prepared.plan
+    folds = [[(s, index.tolist()) for s, index in fold.sides.items()] for fold in plan.folds]
+    lines = [repr(plan.classes), repr(folds)]
+    return _digest([*lines, *_units_lines(plan.units, prepared.columns, prepared.opened)])
+
+
+def units_digest(units: Sequence[Unit], columns: Mapping[str, str], opened: Opened) -> str:
+    """sha256 over clips, labels and what the columns hold of them."""
+    return _digest(_units_lines(units, columns, opened))
+
+
+def _digest(lines: Iterable[str]) -> str:
+    digest = hashlib.sha256()
+    for line in lines:
+        digest.update(f"{line}\n".encode())
+    return digest.hexdigest()
+
+
+def _units_lines(
+    units: Sequence[Unit], columns: Mapping[str, str], opened: Opened
+) -> Iterator[str]:
+    for unit in units:
+        yield repr((unit.keys, unit.group, unit.label, unit.audio_label, unit.video_label))
+    for modality, name in columns.items():
+        for dataset, reader in opened.readers.items():
+            keys = [key for unit in units if unit.dataset == dataset for key in unit.keys]
+            column = reader.column(name)
+            held = (reader.entries(keys).tolist(), column.statuses(keys).tolist())
+            yield repr((modality, name, dataset, column.fingerprint, held))

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from avfd.clips import LABELS
 from classify.features import Samples
 from classify.metrics import BootstrapOptions, ClipScores, emotion_scores, measure
 from classify.windows import Floats, Scores
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 PREFIX = "score_"
+TRACK = "track_"
 
 
 def scores_frame(
@@ -29,7 +31,8 @@ def scores_frame(
     """A row a sample: key, dataset, split, fold, group, label, score_<class>…, covered….
 
     A sample that the model could not score stands at the training base rates, marked by
-    `covered`; `covered_<modality>` says what the columns had.
+    `covered`; `covered_<modality>` says what the columns had. Models that judge tracks add
+    `track_<modality>`, P(fake) of that track alone, and `label_<modality>`, its own label.
     """
     import pandas as pd
 
@@ -47,6 +50,9 @@ def scores_frame(
         "covered": covered,
         **{f"covered_{name}": s.covered for name, s in samples.features.items()},
     }
+    for part, p in scores.tracks.items():
+        own = [classes[i] if i >= 0 else None for i in samples.part_labels[part].tolist()]
+        content |= {TRACK + part: p, f"label_{part}": pd.Series(own, dtype="str")}
     frame = pd.DataFrame(content)
     return frame.astype(dict.fromkeys(("key", "dataset", "split", "group"), "str"))
 
@@ -96,20 +102,54 @@ def clip_scores(frame: pd.DataFrame, base_rates: Sequence[float]) -> ClipScores:
 def metrics_of(
     frame: pd.DataFrame, base_rates: Sequence[float], replicates: int, seed: int = 0
 ) -> dict[str, object] | None:
-    """The metrics' report as JSON on the labelled rows; None where there are none."""
+    """The metrics' report as JSON on the labelled rows; None where there are none.
+
+    Where the table has verdicts on tracks, `tracks` holds a report of each.
+    """
     if not frame["label"].notna().any():
         return None
     drawn = BootstrapOptions(replicates=replicates, seed=seed)
-    return measure(clip_scores(frame, base_rates), drawn).to_json()
+    report = measure(clip_scores(frame, base_rates), drawn).to_json()
+    tracks = {
+        part: measure(track_scores(frame, part), drawn).to_json()
+        for part in (c[len(TRACK) :] for c in frame.columns if c.startswith(TRACK))
+        if frame[f"label_{part}"].notna().any()
+    }
+    return {**report, "tracks": tracks} if tracks else report
+
+
+def track_scores(frame: pd.DataFrame, part: str) -> ClipScores:
+    """Verdicts on one track alone, of the clips whose track has a label of its own.
+
+    A clip without a verdict on it counts as undecided, at one half.
+    """
+    known = frame[frame[f"label_{part}"].notna()]
+    p = known[TRACK + part].to_numpy(dtype=np.float64)
+    covered = ~np.isnan(p)
+    fake = np.where(covered, p, 0.5)
+    return emotion_scores(
+        known["key"].tolist(),
+        known[f"label_{part}"].tolist(),
+        np.column_stack([1 - fake, fake]),
+        classes=LABELS,
+        groups=known["group"].tolist(),
+        base_rates=[0.5, 0.5],
+        covered=covered,
+    )
 
 
 def metrics_by_side(
     frame: pd.DataFrame, base_rates: Sequence[float], replicates: int, seed: int
 ) -> dict[str, dict[str, object]]:
-    """Side → the metrics' report as JSON; intervals for validation and test only."""
+    """Side → the metrics' report as JSON; intervals for validation and test only.
+
+    A side whose clips the models of several folds scored has none.
+    """
     out: dict[str, dict[str, object]] = {}
     for side in ("train", "val", "test"):
         rows = frame[frame["split"] == side]
+        if rows["key"].duplicated().any():
+            continue
         drawn = 0 if side == "train" else replicates
         report = metrics_of(rows, base_rates, drawn, seed)
         if report is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -11,18 +12,31 @@ import numpy as np
 from avfd import manifest
 from avfd.cache import Reader
 from avfd.clips import FAKE, LABELS, REAL, Clip, read_table
+from avfd.errors import InputError
 from avfd.home import Home
 from avfd.manifest import HASH, SIDES, Protocol, Side
 from classify.choice import FitOptions
 from classify.columns import Unit
 from classify.crowds import several_faces
 from classify.features import Index
-from classify.protocols import Split, Target, assign, folds
+from classify.protocols import Split, Target, as_test, assign, folds
+from classify.protocols.crossing import (
+    LEAVE_DATASET,
+    LEAVE_MANIPULATION,
+    crossed,
+    left_out,
+    manipulation_folds,
+)
 
 POOLED_FOLDS = (
     "The intervals over the pooled folds are too narrow: the folds' models share training clips "
     "(measured in docs/classify.md)."
 )
+
+_WORDS = {
+    LEAVE_DATASET: "Each data set in turn is tested by a model that the others trained.",
+    LEAVE_MANIPULATION: "Each manipulation in turn is tested by a model that never met it.",
+}
 
 
 @dataclass(frozen=True)
@@ -76,18 +90,93 @@ def plan_of(home: Home, readers: Mapping[str, Reader], options: FitOptions, vali
         validate: with folds, take the next fold's clips out of training for validation, because
             the model can make use of it.
     """
-    clips = [clip for name in readers for clip in read_table(home.clip_table(name))]
-    if options.folds:
-        splits = folds(clips, options.folds, options.split_seed or 0, target=options.target)
-        name = f"{options.folds} folds"
-    else:
-        protocol = protocol_of(home, list(readers), options.protocol)
-        seed, target = options.split_seed, options.target
-        splits = [assigned(home, readers, clips, protocol, target=target, seed=seed)]
-        name = protocol.name
+    tables = {name: read_table(home.clip_table(name)) for name in readers}
+    clips = {clip.key: clip for table in tables.values() for clip in table}
+    name, splits = _splits(home, readers, tables, options)
+    if options.leave_out:
+        splits = [left_out(split, clips, options.leave_out) for split in splits]
+        name = splits[0].protocol if len(splits) == 1 else name
     plan = _plan(name, splits, validate and options.folds is not None)
-    parts = {clip.key: part_labels(clip) for clip in clips}
+    parts = {key: part_labels(clip) for key, clip in clips.items()}
     return replace(plan, units=tuple(_with_parts(unit, parts) for unit in plan.units))
+
+
+def _splits(
+    home: Home,
+    readers: Mapping[str, Reader],
+    tables: Mapping[str, Sequence[Clip]],
+    options: FitOptions,
+) -> tuple[str, list[Split]]:
+    """What the plan is called, and its split or folds."""
+    if options.folds:
+        clips = [clip for table in tables.values() for clip in table]
+        made = folds(clips, options.folds, options.split_seed or 0, target=options.target)
+        return f"{options.folds} folds", made
+    tested = list(options.test_datasets)
+    if options.protocol == LEAVE_DATASET:
+        return LEAVE_DATASET, _leaving_each_out(home, readers, tables, options)
+    if tested:
+        split = _crossed(home, readers, tables, options, tested, options.protocol)
+        return split.protocol, [split]
+    word = options.protocol == LEAVE_MANIPULATION
+    split = _assigned_to(home, readers, tables, options, None if word else options.protocol)
+    if word:
+        clips_by_key = {clip.key: clip for table in tables.values() for clip in table}
+        return LEAVE_MANIPULATION, manipulation_folds(split, clips_by_key)
+    return split.protocol, [split]
+
+
+def _leaving_each_out(
+    home: Home,
+    readers: Mapping[str, Reader],
+    tables: Mapping[str, Sequence[Clip]],
+    options: FitOptions,
+) -> list[Split]:
+    """A fold a data set: the others train."""
+    if len(readers) < 2:
+        raise InputError(
+            "leaving one data set out takes two or more",
+            where=f"protocol {LEAVE_DATASET}",
+            found=", ".join(readers),
+            next_step="repeat --dataset",
+        )
+    return [_crossed(home, readers, tables, options, [name], None) for name in readers]
+
+
+def _crossed(
+    home: Home,
+    readers: Mapping[str, Reader],
+    tables: Mapping[str, Sequence[Clip]],
+    options: FitOptions,
+    tested: Sequence[str],
+    protocol: str | None,
+) -> Split:
+    """Some data sets tested, the others trained on."""
+    trained = {name: reader for name, reader in readers.items() if name not in tested}
+    training = _assigned_to(home, trained, tables, options, protocol)
+    ends = []
+    for name in tested:
+        layout = home.read_facts(name).layout
+        if protocol is not None and protocol in manifest.load(layout).protocols:
+            one = {name: readers[name]}
+            ends.append(_assigned_to(home, one, tables, options, protocol))
+        else:
+            ends.append(as_test(tables[name], target=options.target, name=name))
+    return crossed(training, ends, options.cross)
+
+
+def _assigned_to(
+    home: Home,
+    readers: Mapping[str, Reader],
+    tables: Mapping[str, Sequence[Clip]],
+    options: FitOptions,
+    protocol: str | None,
+) -> Split:
+    """The split of these data sets by the named protocol, or by their default one."""
+    clips = [clip for name in readers for clip in tables[name]]
+    found = protocol_of(home, list(readers), protocol)
+    seed, target = options.split_seed, options.target
+    return assigned(home, readers, clips, found, target=target, seed=seed)
 
 
 def assigned(
@@ -138,15 +227,17 @@ def _plan(name: str, splits: Sequence[Split], validate: bool) -> Plan:
         for i, sides in enumerate(made)
     ]
     first = splits[0]
+    owner = {keys: split for split in splits for side in SIDES for keys in split.units[side]}
+    nowhere = [w for k, w in first.excluded.items() if all(k in s.excluded for s in splits)]
     return Plan(
-        units=tuple(_unit(keys, first) for keys in places),
+        units=tuple(_unit(keys, owner[keys]) for keys in places),
         folds=tuple(numbered),
         classes=_classes(splits),
         protocol=name,
-        text=first.text,
+        text=_WORDS.get(name, first.text),
         leaky=first.leaky,
         leaking=first.leaking,
-        excluded=first.excluded_counts,
+        excluded=dict(Counter(nowhere).most_common()),
         notes=_notes(splits, validate),
     )
 

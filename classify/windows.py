@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import numpy as np
@@ -106,10 +107,13 @@ class Scores:
     Attributes:
         probabilities: [samples, classes]; NaN where no modality covers the sample.
         seconds: [rows, classes] of each sample, NaN where nothing is seen; None unless windowed.
+        tracks: "audio", "video" → P(fake) of that track alone, [samples], NaN where there is no
+            such track; empty for models that judge the whole only.
     """
 
     probabilities: Floats
     seconds: list[Floats] | None = None
+    tracks: Mapping[str, Floats] = field(default_factory=dict)
 
 
 def joined(p: Floats, windows: Cut, aggregate: str) -> Scores:

@@ -6,7 +6,7 @@ import signal
 
 import typer
 
-from avfd.cli import cache, data, demo, failures, forge, models, setup
+from avfd.cli import cache, data, demo, failures, forge, models, setup, tables
 from avfd.errors import AvfdError, Stopped
 from avfd.leaving import leave
 
@@ -32,6 +32,7 @@ app.command("fit", epilog=models.PREFERENCE_HELP)(models.fit)
 app.command("evaluate")(models.evaluate)
 app.command("compare")(models.compare)
 app.command("forge")(forge.forge)
+app.command("table")(tables.table)
 app.add_typer(cache.app, name="cache")
 app.add_typer(setup.weights, name="weights")
 app.command("doctor")(setup.doctor)

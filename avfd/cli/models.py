@@ -27,6 +27,7 @@ CHOICES: Words = {
     "aggregate": ("mean", "max"),
     "balance": ("weights", "repeat", "sample", "none"),
     "device": ("auto", "cpu", "cuda"),
+    "cross": ("sides", "whole", "2d3mf"),
 }
 PREFERENCE_HELP = (
     "Where a fusion is not told its columns it takes the first that is cached. Audio: "
@@ -52,6 +53,18 @@ def fit(
     ] = None,
     folds: Annotated[
         int | None, typer.Option(metavar="K", help="K folds by group instead of a protocol.")
+    ] = None,
+    test_dataset: Annotated[
+        list[str] | None,
+        typer.Option("--test-dataset", metavar="D", help="Tested alone; none of it trains."),
+    ] = None,
+    cross: Annotated[
+        str,
+        typer.Option(help="What the others give with --test-dataset: sides, whole or 2d3mf."),
+    ] = "sides",
+    leave_out: Annotated[
+        list[str] | None,
+        typer.Option("--leave-out", metavar="METHOD", help="A manipulation only the test has."),
     ] = None,
     audio: Annotated[str | None, typer.Option(metavar="B", help="Audio column.")] = None,
     video: Annotated[str | None, typer.Option(metavar="B", help="Video column.")] = None,
@@ -101,10 +114,13 @@ def fit(
         "aggregate": aggregate,
         "balance": balance,
         "device": device,
+        "cross": cross,
     }
     _check_words(words)
     options = FitOptions(
         datasets=tuple(dataset or ()),
+        test_datasets=tuple(test_dataset or ()),
+        leave_out=tuple(leave_out or ()),
         protocol=protocol,
         folds=folds,
         audio=audio,
@@ -191,6 +207,9 @@ def evaluate(
     split: Annotated[
         str | None, typer.Option(metavar="S", help="train, val, test, unlabelled or all.")
     ] = None,
+    protocol: Annotated[
+        str | None, typer.Option(metavar="P", help="Split of the other data set.")
+    ] = None,
     home: HomeOption = None,
     json: JsonOption = False,
     verbose: VerboseOption = False,
@@ -199,7 +218,7 @@ def evaluate(
     from classify.evaluate import evaluate as score
 
     set_up_logging(verbose)
-    report = score(Home.at(home), run, dataset, split)
+    report = score(Home.at(home), run, dataset, split, protocol=protocol)
     emit_json(report) if json else _tell_evaluate(report)
 
 

@@ -219,6 +219,20 @@ class SyncStream(NetworkEstimator):
 
         Windows of a clip count by their mean. Without a joint stream the tracks' OR comes first.
         """
+        whole, video, audio = self._said(features)
+        for track in (video, audio):
+            track[~(whole >= 0.5)] = np.nan
+        words = [word_of(*row) for row in np.column_stack([whole, video, audio]).tolist()]
+        return TrackVerdicts(whole, video, audio, words)
+
+    def track_probabilities(self, features: Features) -> dict[str, Floats]:
+        """P(fake) of each track by its own stream, [samples]; NaN where a sample lacks it."""
+        _, video, audio = self._said(features)
+        own = {"audio": audio, "video": video}
+        return {part: p for part, p in own.items() if part in self.dims_}
+
+    def _said(self, features: Features) -> list[Floats]:
+        """P(fake) of the whole, the picture and the sound, [samples] each; NaN where not there."""
         import torch
 
         self._check_same(features)
@@ -234,12 +248,7 @@ class SyncStream(NetworkEstimator):
                     said[index, column] = np.where(seen, p, np.nan)
             if out.whole is None:
                 said[index, 0] = either(out)[:, 1].cpu().numpy()
-        clips = [of_clips(said[:, [i]], owner, _count(features), "mean")[:, 0] for i in range(3)]
-        whole, video, audio = clips
-        for track in (video, audio):
-            track[~(whole >= 0.5)] = np.nan
-        words = [word_of(*row) for row in np.column_stack(clips).tolist()]
-        return TrackVerdicts(whole, video, audio, words)
+        return [of_clips(said[:, [i]], owner, _count(features), "mean")[:, 0] for i in range(3)]
 
     def _cut(self, features: Features, which: str) -> tuple[Features, Index]:
         """The features in windows, and the sample of each window."""

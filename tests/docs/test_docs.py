@@ -65,9 +65,21 @@ def test_links_resolve(page: Path) -> None:
 
 
 def test_readme_names_make_targets_that_exist() -> None:
-    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
-    named = set(re.findall(r"(?:^|`)make (?:PYTHON=\S+ )?([a-z-]+)", CODE, re.MULTILINE))
+    makefile = (ROOT / "Makefile").read_text()
+    targets = set(re.findall(r"^([a-z-]+):", makefile, re.MULTILINE))
+    (tables,) = re.findall(r"^TABLES := ((?:.*\\\n)*.*)$", makefile, re.MULTILINE)
+    targets |= {f"table-{name}" for name in tables.replace("\\\n", " ").split()}
+    named = set(re.findall(r"(?:^|`)make (?:PYTHON=\S+ )?([a-z0-9.-]+)", CODE, re.MULTILINE))
     assert {"demo", "test"} <= named <= targets
+
+
+def test_every_table_has_its_target() -> None:
+    from classify.tables import names
+
+    (tables,) = re.findall(
+        r"^TABLES := ((?:.*\\\n)*.*)$", (ROOT / "Makefile").read_text(), re.MULTILINE
+    )
+    assert sorted(tables.replace("\\\n", " ").split()) == names()
 
 
 def test_every_phony_target_of_help_is_said() -> None:

@@ -316,3 +316,18 @@ def test_one_track_alone():
     fresh, _, _, truth = clips(count=32, seed=3)
     p = model.predict_proba({"audio": sequences(fresh)})
     assert (p.argmax(axis=1) == truth["audio"]).mean() > 0.9
+
+
+def test_tracks_have_verdicts_of_their_own_whatever_the_whole_is(fitted):
+    audio, video, _, parts = clips(seed=1)
+    said = fitted.track_probabilities(features(audio, video))
+    for part in ("audio", "video"):
+        assert not np.isnan(said[part]).any()
+        assert ((said[part] >= 0.5) == parts[part]).mean() > 0.9
+    looked_at = fitted.verdicts(features(audio, video))
+    positive = looked_at.whole >= 0.5
+    np.testing.assert_array_equal(said["audio"][positive], looked_at.audio[positive])
+    blind = {"audio": sequences([None, *audio[1:]]), "video": sequences(video)}
+    assert np.isnan(fitted.track_probabilities(blind)["audio"]).tolist() == [True] + [False] * (
+        len(video) - 1
+    )

@@ -1,0 +1,272 @@
+"""`avfd table`: a published table with our numbers beside the published ones."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, cast
+
+import typer
+
+from avfd.cli.options import HomeOption, JsonOption, SeedOption, VerboseOption
+from avfd.cli.output import emit_json, progress, say, set_up_logging
+from avfd.cli.output import table as show
+from avfd.errors import InputError, MissingError
+from avfd.home import Home
+
+if TYPE_CHECKING:
+    from avfd.specs import BackboneSpec
+    from classify.tables.jobs import Asked
+    from classify.tables.needs import Need
+    from classify.tables.report import TableReport
+    from classify.tables.stock import WeightsState
+
+FORMATS = ("text", "markdown", "latex", "csv")
+
+
+def table(
+    name: Annotated[
+        list[str] | None,
+        typer.Argument(help="Tables, or `all`; none: list them.", metavar="[NAME...]"),
+    ] = None,
+    dataset: Annotated[
+        list[str] | None,
+        typer.Option("--dataset", metavar="D", help="Run the same grid on other data."),
+    ] = None,
+    test_dataset: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--test-dataset", metavar="D", help="With --dataset: what is tested and never trains."
+        ),
+    ] = None,
+    emotions: Annotated[
+        str | None,
+        typer.Option(metavar="D", help="Data set that trains emotion networks instead."),
+    ] = None,
+    protocol: Annotated[
+        str | None, typer.Option(metavar="P", help="Another split than the table's.")
+    ] = None,
+    folds: Annotated[
+        int | None, typer.Option(metavar="K", help="K folds by group instead of a protocol.")
+    ] = None,
+    preset: Annotated[
+        str, typer.Option(help="Settings of networks: paper, small, or another they have.")
+    ] = "paper",
+    epochs: Annotated[int | None, typer.Option(help="The most that a network trains.")] = None,
+    minutes: Annotated[
+        float | None, typer.Option(help="The longest that one network trains.")
+    ] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    stand_ins: Annotated[
+        bool,
+        typer.Option("--stand-ins", help="Let other columns stand in for missing weights, marked."),
+    ] = False,
+    no_extract: Annotated[
+        bool, typer.Option("--no-extract", help="Take cached columns only.")
+    ] = False,
+    plan: Annotated[
+        bool, typer.Option("--plan", help="Say what is needed and missing, and run nothing.")
+    ] = False,
+    format: Annotated[str, typer.Option(help="text, markdown, latex or csv.")] = "text",
+    seed: SeedOption = 0,
+    home: HomeOption = None,
+    json: JsonOption = False,
+    verbose: VerboseOption = False,
+) -> None:
+    """Run a published table and print our numbers beside the published ones."""
+    from classify.tables.jobs import Asked
+
+    set_up_logging(verbose)
+    if format not in FORMATS:
+        raise InputError(
+            "no such choice", where="--format", found=format, accepted=", ".join(FORMATS)
+        )
+    if not name:
+        _list(json)
+        return
+    asked = Asked(
+        datasets=tuple(dataset or ()),
+        test_datasets=tuple(test_dataset or ()),
+        emotions=emotions,
+        protocol=protocol,
+        folds=folds,
+        preset=preset,
+        epochs=epochs,
+        minutes=minutes,
+        device=cast("Any", device),
+        seed=seed,
+        stand_ins=stand_ins,
+        extract=not no_extract,
+    )
+    place = Home.at(home).writable()
+    for one in (*asked.datasets, *asked.test_datasets, *([emotions] if emotions else [])):
+        place.one_dataset(one)
+    if plan:
+        _plan(place, _named(name), asked, json)
+        return
+    _run(place, _named(name), asked, format, json)
+
+
+def _named(asked: Sequence[str]) -> list[str]:
+    from classify.tables import load, names
+
+    wanted = names() if list(asked) == ["all"] else list(asked)
+    for one in wanted:
+        load(one)  # an unknown name is said before anything runs
+    return wanted
+
+
+def _list(json: bool) -> None:
+    from classify.tables import load, names
+
+    tables = [load(one) for one in names()]
+    rows = [(t.name, t.paper, t.place, t.title) for t in tables]
+    columns = ("name", "paper", "place", "title")
+    if json:
+        emit_json([dict(zip(columns, row, strict=True)) for row in rows])
+    else:
+        show(columns, rows)
+
+
+def _plan(place: Home, names: Sequence[str], asked: Asked, json: bool) -> None:
+    from classify.tables import load
+    from classify.tables.making import jobs_of
+    from classify.tables.needs import needs_of
+    from classify.tables.stock import Stock
+
+    stock = Stock(place, ByExtract(place, asked.device))
+    needs = {n: needs_of(stock, jobs_of(place, load(n), asked), asked) for n in names}
+    if json:
+        emit_json([{"table": name, "needs": found} for name, found in needs.items()])
+        return
+    for name, found in needs.items():
+        _tell_needs(name, found)
+
+
+def _run(place: Home, names: Sequence[str], asked: Asked, format: str, json: bool) -> None:
+    from classify.tables import load
+    from classify.tables.making import make
+
+    reports = []
+    for name in names:
+        with progress(name) as update:
+            report = make(
+                place,
+                load(name),
+                asked,
+                ByExtract(place, asked.device),
+                tell=partial(_say, name),
+                needs_found=partial(_tell_needs, name),
+                progress=update,
+            )
+        reports.append(report)
+        if not json:
+            _tell(report, format)
+    if json:
+        told = [report.to_json() for report in reports]
+        emit_json(told[0] if len(told) == 1 else told)
+    empty = [report.table for report in reports if not report.filled]
+    if empty:
+        say(
+            f"avfd: {', '.join(empty)}: the grid is empty; found: no row could run; next: see why "
+            "above, and `avfd table NAME --plan` for what is missing"
+        )
+        raise typer.Exit(2)
+
+
+def _say(name: str, words: str) -> None:
+    say(f"{name}: {words}")
+
+
+def _tell_needs(name: str, needs: Iterable[Need]) -> None:
+    """What it needs, on stderr, what is missing last."""
+    order = ("here", "can be made", "missing")
+    say(f"{name} needs:")
+    for need in sorted(needs, key=lambda n: order.index(n.state)):
+        optional = " (training can do without)" if need.optional else ""
+        say(f"  {need.state:<11}  {need.kind} {need.name}{optional}: {need.detail}")
+
+
+def _tell(report: TableReport, format: str) -> None:
+    from classify.tables import printing
+
+    if format != "text":
+        writers = {
+            "markdown": printing.markdown,
+            "latex": printing.latex,
+            "csv": printing.as_csv,
+        }
+        print(writers[format](report), end="")
+        return
+    heads, lines, notes = printing.grid(report)
+    show(heads, lines, title=printing.heading(report))
+    for text in (*notes, *printing.caveats(report)):
+        say(text)
+
+
+class ByExtract:
+    """Stage 1 as tables know it (`classify.tables.stock.Stage1`)."""
+
+    def __init__(self, home: Home, device: str) -> None:
+        from extract.backbones import load_all
+
+        load_all()
+        self.home, self.device = home, device
+
+    def spec(self, ask: str) -> BackboneSpec:
+        """The facts of a backbone."""
+        from extract.backbones import build
+
+        return build(ask).spec
+
+    def weights(self, ask: str) -> list[WeightsState]:
+        """Its model files, and those of the column that it reads."""
+        spec = self.spec(ask)
+        read = self.spec(spec.reads).weights if spec.reads else ()
+        return [self.found(name) for name in dict.fromkeys((*spec.weights, *read))]
+
+    def found(self, name: str) -> WeightsState:
+        """One model file."""
+        from classify.tables.stock import WeightsState
+        from extract.weights import facts, find
+
+        try:
+            return WeightsState(name, find(name, self.home).path)
+        except MissingError:
+            return WeightsState(name, None, facts(name).next_step)
+
+    def extract(
+        self, dataset: str, columns: Mapping[str, str], weights: Mapping[str, Path]
+    ) -> None:
+        """Fill columns; those that bear their backbone's name share one decode."""
+        own = {name: ask for name, ask in columns.items() if self.spec(ask).name == name}
+        if own:
+            self._extract(dataset, list(own.values()), weights, None)
+        for name, ask in columns.items():
+            if name not in own:
+                self._extract(dataset, [ask], weights, name)
+
+    def _extract(
+        self,
+        dataset: str,
+        asks: Sequence[str],
+        weights: Mapping[str, Path],
+        as_name: str | None,
+    ) -> None:
+        from extract.run import extract_columns
+
+        needed = {state.name for ask in asks for state in self.weights(ask)}
+        given = [f"{name}={path}" for name, path in weights.items() if name in needed]
+        with progress(f"extracting {', '.join(asks)}") as update:
+            report = extract_columns(
+                self.home,
+                dataset,
+                asks,
+                device=self.device,
+                as_name=as_name,
+                weights=given,
+                progress=update,
+            )
+        for failure in report.failures[:3]:
+            say(f"failed: {failure.key} [{failure.column}]: {failure.reason}")

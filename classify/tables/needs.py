@@ -1,0 +1,116 @@
+"""What a table needs before it can run, and what of it is missing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from avfd.errors import AvfdError
+from classify.tables.jobs import Asked, Job, trainer_of
+from classify.tables.stock import Stock, WeightsState
+
+State = Literal["here", "can be made", "missing"]
+
+
+@dataclass(frozen=True)
+class Need:
+    """One thing that rows need.
+
+    Attributes:
+        kind: "data set", "column" or "weights".
+        name: what it is; of a column "BACKBONE of DATA SET".
+        state: "can be made": by this command, from what is here.
+        detail: what was found, or the next step where it is missing.
+        optional: training can do without.
+    """
+
+    kind: str
+    name: str
+    state: State
+    detail: str = ""
+    optional: bool = False
+
+
+def needs_of(stock: Stock, jobs: Iterable[Job], asked: Asked) -> list[Need]:
+    """Every need of the jobs, each once, those of what must be trained first included."""
+    survey = Survey(stock, asked)
+    for job in jobs:
+        survey.look(job)
+    return list(survey.found.values())
+
+
+class Survey:
+    """Goes through jobs and remembers what they need."""
+
+    def __init__(self, stock: Stock, asked: Asked) -> None:
+        self.stock, self.asked = stock, asked
+        self.found: dict[tuple[str, str], Need] = {}
+        self._seen: set[tuple[str, str, str]] = set()
+
+    def look(self, job: Job) -> bool:
+        """Note what the job needs; whether it can run as far as that can be told now."""
+        for other in (*job.fuses, *job.starts.values()):
+            self.look(other)
+        setting = job.setting
+        sets = dict.fromkeys((*setting.datasets, *setting.test_datasets, setting.elsewhere))
+        there = [name for name in sets if name and self._dataset(name, name in setting.optional)]
+        lacking = {name for name in sets if name} - set(there) - set(setting.optional)
+        columns = [self._column(job, d, ask) for ask in job.row.asks.values() for d in there]
+        weights = [self._weights(job, self.stock.stage1.found(n)) for n in job.placeholders]
+        return not lacking and bool(there) and all(columns) and all(weights)
+
+    def _dataset(self, name: str, optional: bool) -> bool:
+        here = self.stock.indexed(name)
+        detail = "indexed" if here else f"avfd index {name} --root DIR"
+        self._note(Need("data set", name, "here" if here else "missing", detail, optional))
+        return here
+
+    def _column(self, job: Job, dataset: str, ask: str) -> bool:
+        name = f"{ask} of {dataset}"
+        try:
+            cached = self.stock.column([dataset], ask)
+            states = self.stock.stage1.weights(ask)
+        except AvfdError as error:
+            self._note(Need("column", name, "missing", str(error)))
+            return False
+        if cached:
+            pending = self.stock.pending(dataset, cached)
+            detail = f"column {cached}" + (f", {pending} clips pending" if pending else "")
+            self._note(Need("column", name, "here", detail))
+            return True
+        found = [self._weights(job, state) for state in states]
+        made = all(found) and self.asked.extract
+        detail = f"avfd extract --dataset {dataset} --backbone {ask}"
+        other = job.table.stand_ins.get(ask)
+        if other and not made and self.asked.stand_ins:
+            detail += f"; {other} stands in"
+            self._column(job, dataset, other)
+        self._note(Need("column", name, "can be made" if made else "missing", detail))
+        return made
+
+    def _weights(self, job: Job, state: WeightsState) -> bool:
+        if state.path is not None:
+            self._note(Need("weights", state.name, "here", str(state.path)))
+            return True
+        trainer = trainer_of(self.stock.home, job.table, state.name, self.asked)
+        if trainer is None:
+            self._note(Need("weights", state.name, "missing", state.next_step))
+            return False
+        key = (trainer.table.name, trainer.row.id, trainer.setting.name)
+        if key in self._seen:
+            return self.found["weights", state.name].state != "missing"
+        self._seen.add(key)
+        can = self.look(trainer)
+        trained = f"trained by table {trainer.table.name}, row {trainer.row.id}"
+        self._note(Need("weights", state.name, "can be made" if can else "missing", trained))
+        return can
+
+    def _note(self, need: Need) -> None:
+        """Keep it; a need that some row cannot do without is not optional."""
+        key = (need.kind, need.name)
+        known = self.found.get(key)
+        if known is None:
+            self.found[key] = need
+        elif known.optional and not need.optional:
+            self.found[key] = replace(known, optional=False)
