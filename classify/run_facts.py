@@ -48,6 +48,7 @@ def notes_of(
         *restricted_notes(prepared.columns, prepared.opened),
         *weights_notes(prepared.columns, prepared.opened),
         *_search_notes(fitted),
+        *_own_notes(fitted),
     )
 
 
@@ -60,6 +61,17 @@ def _search_notes(fitted: Fitted) -> list[str]:
         + (f"; {found.failed} did not work." if found.failed else ".")
         for number, fold in enumerate(fitted.found)
         for member, found in fold.items()
+    ]
+
+
+def _own_notes(fitted: Fitted) -> list[str]:
+    """What estimators say of themselves."""
+    folds = len(fitted.models) > 1
+    return [
+        f"{member}{f' of fold {number}' if folds else ''}: {sentence}"
+        for number, model in enumerate(fitted.models)
+        for member, estimator in model.members_.items()
+        for sentence in getattr(estimator, "notes_", ())
     ]
 
 

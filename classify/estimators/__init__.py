@@ -17,6 +17,7 @@ from classify.estimators import (
     linear,
     mel_cnn,
     recurrent,
+    sweep,
     syncstream,
     td3mf,
 )
@@ -44,6 +45,7 @@ _FILED = (
     linear,
     mel_cnn,
     recurrent,
+    sweep,
     syncstream,
     td3mf,
 )

@@ -24,6 +24,10 @@ from classify.tables.stock import Stage1, Stock
 logger = logging.getLogger(__name__)
 
 Tell = Callable[[str], None]
+_SAME = {  # the mean recall of the classes, of two and of more
+    "balanced_accuracy": "unweighted_average_recall",
+    "unweighted_average_recall": "balanced_accuracy",
+}
 
 
 @dataclass(frozen=True)
@@ -240,14 +244,16 @@ class Runner:
         report = self._report(job, done.run, setting)
         if column.part != "whole":
             report = _of_track(report, column.part)
-        if column.metric not in report["all"]["metrics"]:
+        known = report["all"]["metrics"]
+        metric = column.metric if column.metric in known else _SAME.get(column.metric, "")
+        if metric not in known:
             raise InputError(
                 "the run has no such metric",
                 where=done.run.name,
                 found=column.metric,
-                accepted=", ".join(report["all"]["metrics"]),
+                accepted=", ".join(known),
             )
-        return Ours.of(report, column.metric), done
+        return Ours.of(report, metric), done
 
     def _report(self, job: Job, run: Run, setting: Setting) -> Mapping[str, Any]:
         """Metrics on the clips that count."""
