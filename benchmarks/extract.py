@@ -10,7 +10,7 @@
 3. Peak memory of all processes over 100 and over --many tiny clips. It must stay within 10 %.
 
 The media are hard links to the files of --media (default: `$AVFD_TESTDATA`/clips), as often as
-needed; without any, films are made.
+needed; without any, the demo corpus is made.
 """
 
 from __future__ import annotations
@@ -45,16 +45,25 @@ class Cost:
     Attributes:
         cpu_seconds: user and system.
         wall_seconds: from start to end.
-        clip_cpu_seconds: what the workers say that their clips took.
+        parts: what the workers say that their clips took, by part (`extract.stopwatch`).
         busy_cores: CPU seconds a second, from the first clip's return to the last one's.
         peak_bytes: most resident memory seen at one moment.
+        devices: what each device did, where networks ran in batches.
+        media_seconds: length of the clips.
     """
 
     cpu_seconds: float
     wall_seconds: float
-    clip_cpu_seconds: float
+    parts: dict[str, float]
     busy_cores: float
     peak_bytes: int
+    devices: list[dict[str, float]]
+    media_seconds: float
+
+    @property
+    def clip_cpu_seconds(self) -> float:
+        """CPU seconds of all parts."""
+        return sum(self.parts.values())
 
 
 def linked(sources: list[Path], folder: Path, enough: Callable[[int], bool]) -> Path:
@@ -67,12 +76,19 @@ def linked(sources: list[Path], folder: Path, enough: Callable[[int], bool]) -> 
     raise AssertionError("no sources")
 
 
-def measured(extracts: ModuleType, home: Home, columns: list[str], workers: int) -> Cost:
+def measured(
+    extracts: ModuleType, home: Home, columns: list[str], workers: int, device: str = "cpu"
+) -> Cost:
     """Run an extract and watch it from outside."""
     told, tell = os.pipe()
     begin = time.monotonic()
     run = extracts.start(
-        home, columns, workers=workers, progress_fd=tell, limits={"commit_seconds": 30.0}
+        home,
+        columns,
+        workers=workers,
+        device=device,
+        progress_fd=tell,
+        limits={"commit_seconds": 30.0},
     )
     os.close(tell)
     moments: list[float] = []
@@ -89,9 +105,11 @@ def measured(extracts: ModuleType, home: Home, columns: list[str], workers: int)
     return Cost(
         sum(after[2:4]) - sum(before[2:4]),
         time.monotonic() - begin,
-        sum(report["cpu_seconds"].values()),
+        report["cpu_seconds"],
         (last[1] - first[1]) / max(last[0] - first[0], SAMPLE_SECONDS),
         max(resident for _, _, resident in samples),
+        report["devices"],
+        report["media_seconds"],
     )
 
 
@@ -224,8 +242,7 @@ def main() -> int:
     extracts, makers = from_tests("extract/extracts"), from_tests("media_makers")
     with tempfile.TemporaryDirectory(dir=Path.cwd()) as name:  # hard links want one disk
         folder = Path(name)
-        found = [p for p in options.media.rglob("*") if p.suffix.lower() in (".mp4", ".avi")]
-        sources = copies(sorted(found), makers, folder / "sources")
+        sources = sources_in(options.media, folder / "sources")
         cpu = bench_cpu(extracts, folder, sources, options.minutes)
         print(cpu, flush=True)
         memory = bench_memory(extracts, makers, folder, options.many)
@@ -236,12 +253,21 @@ def main() -> int:
     return 0 if held else 1
 
 
-def copies(found: list[Path], makers: ModuleType, folder: Path) -> list[Path]:
-    """The media on the disk of the links; a film of ten seconds where there are none."""
+def sources_in(media: Path, folder: Path) -> list[Path]:
+    """The media on the disk of the links; the demo corpus where there are none."""
     folder.mkdir()
+    found = sorted(p for p in media.rglob("*") if p.suffix.lower() in (".mp4", ".avi"))
     if not found:
-        return [makers.make_video(folder / "film.mp4", 10.0, size=(320, 240))]
+        return made_films(folder)
     return [shutil.copy(path, folder / f"{i:04d}{path.suffix}") for i, path in enumerate(found)]
+
+
+def made_films(folder: Path) -> list[Path]:
+    """The demo corpus."""
+    from avfd.demo import make_corpus
+
+    make_corpus(folder, clips=16, seed=0)
+    return sorted(folder.rglob("*.mp4"))
 
 
 if __name__ == "__main__":
