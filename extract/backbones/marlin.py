@@ -140,6 +140,8 @@ class Marlin(NetworkBackbone):
                 accepted=f"{LEAST_SEEN} of the {FRAMES} of a window",
             )
         first, window, unit = slots_of(cut, self.units, self.spec.rate_hz, self.options.frames_hz)
+        if not len(window):
+            raise AbsentError(f"too short for {self.name}: no window reaches the middle of a slot")
         valid = self._seen(shown)[window, unit] & shown.kept[window]
         facts = {"kept": shown.kept, "window": window, "unit": unit}
         return Windows(block.crops[shown.crops[shown.kept]], first, valid, facts)

@@ -5,6 +5,8 @@ Crops are of one colour each, which is the number of their frame: windows tell w
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import av
 import numpy as np
 import pytest
@@ -198,6 +200,14 @@ def test_a_published_window_that_ends_beyond_the_last_row_repeats_the_last_crop(
     assert valid.all()
     frames = [*range(224, 250, 2), 248, 248, 248]
     assert values[9, 0] == np.mean(frames)
+
+
+def test_a_clip_whose_window_reaches_no_slots_middle_is_too_short() -> None:
+    """12 frames at 25 a second end at 0.48 s; the middle of the first second is at 0.5 s."""
+    block = replace(numbered(12), end_slot=12)
+    with pytest.raises(AbsentError, match="too short for marlin-base: .* middle of a slot"):
+        marlin("marlin-base:windows=published").windows(block)
+    assert marlin("marlin-base-tokens:windows=published").windows(block).valid.all()
 
 
 def test_what_decides_the_numbers_is_in_the_fingerprint() -> None:
