@@ -205,7 +205,7 @@ def test_a_published_window_that_ends_beyond_the_last_row_repeats_the_last_crop(
 def test_a_clip_whose_window_reaches_no_slots_middle_is_too_short() -> None:
     """12 frames at 25 a second end at 0.48 s; the middle of the first second is at 0.5 s."""
     block = replace(numbered(12), end_slot=12)
-    with pytest.raises(AbsentError, match="too short for marlin-base: .* middle of a slot"):
+    with pytest.raises(AbsentError, match=r"too short for marlin-base: .* middle of a slot"):
         marlin("marlin-base:windows=published").windows(block)
     assert marlin("marlin-base-tokens:windows=published").windows(block).valid.all()
 
