@@ -1,8 +1,7 @@
-"""`cnn1d`: a small CNN over vectors through time, for descriptors of a voice or a face's track."""
+"""`cnn1d`: a small CNN over vectors through time, for descriptors of a voice."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
@@ -78,20 +77,9 @@ class Cnn1d(NetworkEstimator):
     """Convolutions over the vectors of one modality, pooled over time."""
 
     presets: ClassVar = {"paper": PAPER, "small": SMALL}
-    takes = ("audio", "video")
+    takes = ("audio",)
+    needs = ("audio",)
     settings: Cnn1dSettings
-
-    @classmethod
-    def check_modalities(cls, found: Sequence[str]) -> None:
-        """One of those that it takes."""
-        super().check_modalities(found)
-        if len(found) != 1:
-            raise InputError(
-                "cnn1d looks at one modality",
-                where="--model cnn1d",
-                found=", ".join(found),
-                next_step="fuse by decision, or take td3mf or iat for both",
-            )
 
     @property
     def modality(self) -> str:
@@ -109,7 +97,7 @@ class Cnn1d(NetworkEstimator):
                 "cnn1d needs vectors a second",
                 where=f"--{self.modality}",
                 found=f"{seen.rate_hz} a second, each {list(seen.shape)}",
-                next_step="take compare2016, mel or face_track",
+                next_step="take compare2016 or mel",
             )
         told = self.settings
         network = Network(seen.dim, self.options.classes, told.width, told.drop, told.lost)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from avfd.errors import InputError
 from avfd.home import Home
 from extract.weights.facts import Origin, Weights, WeightsFile, facts
-from extract.weights.finding import card_path, described, file_sha256
+from extract.weights.finding import card_path, described, file_sha256, read_card
 from extract.weights.reading import read
 
 if TYPE_CHECKING:
@@ -78,7 +78,8 @@ def check_file(path: Path, name: str) -> None:
             accepted="a safetensors file as `avfd weights add` or `avfd fit` writes it",
             next_step=f"run `avfd weights add FILE --as {name}` with the published file",
         ) from error
-    if weights.checkpoint is not None and not weights.trained_here:
+    trained = weights.trained_here or read_card(path).get("origin") == "trained here"
+    if weights.checkpoint is not None and not trained:
         check_tensors(found, weights.reader().expected(), path, name)
 
 

@@ -29,5 +29,5 @@ def test_a_constant_number_is_zero_and_strangers_are_held():
 
 
 def test_two_modalities_are_refused():
-    with pytest.raises(InputError, match="one modality"):
+    with pytest.raises(InputError, match="does not work on these modalities"):
         Cnn1d.check_modalities(("audio", "video"))
