@@ -78,7 +78,7 @@ def check_file(path: Path, name: str) -> None:
             accepted="a safetensors file as `avfd weights add` or `avfd fit` writes it",
             next_step=f"run `avfd weights add FILE --as {name}` with the published file",
         ) from error
-    trained = weights.trained_here or read_card(path).get("origin") == "trained here"
+    trained = weights.trained_here or "settings" in read_card(path)
     if weights.checkpoint is not None and not trained:
         check_tensors(found, weights.reader().expected(), path, name)
 
