@@ -6,6 +6,7 @@ Drawn without a display and without pyplot's global state; the same scores give 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
 _GREY = "0.6"
 _SIDE_INCHES = 4.2
 _GRID = np.linspace(0, 1, 101)  # false-alarm rates at which the band is taken
+_LEGEND_INSIDE = 2  # curves up to which the legend stands among them
+_BANDS = 3  # curves up to which each has its band
 _NAME_INCHES = 0.55  # width that one class of a confusion matrix needs
 
 
@@ -57,20 +60,28 @@ def roc_figure(
 
     Args:
         runs: name → scores of a real/fake run, with both classes.
-        bootstrap: of the bands, and of the areas' intervals.
+        bootstrap: of the bands, which more than three curves do without, and of the areas'
+            intervals.
         areas: name → AUC, where it has been measured.
 
     Raises:
         InputError: a run has clips of one class only.
     """
     options = bootstrap or BootstrapOptions()
-    figure, axes = _square("False alarms among real clips", "Detected among fake clips")
+    below = 0.22 * len(runs) if len(runs) > _LEGEND_INSIDE else 0.0
+    figure, axes = _square(
+        "False alarms among real clips", "Detected among fake clips", below_inches=below
+    )
     axes.plot([0, 1], [0, 1], color=_GREY, linewidth=0.8, linestyle=":")
+    bands = options if len(runs) <= _BANDS else replace(options, replicates=0)
     for index, (name, scores) in enumerate(runs.items()):
         _check_both_classes(name, scores)
         area = (areas or {}).get(name) or measure(scores, options).all.metrics["auc"]
-        _draw_roc(axes, f"{name}: AUC {area}", scores, options, f"C{index}")
-    axes.legend(loc="lower right", frameon=False, fontsize="small")
+        _draw_roc(axes, f"{name}: AUC {area}", scores, bands, f"C{index}")
+    if below:
+        figure.legend(loc="outside lower left", frameon=False, fontsize="small")
+    else:
+        axes.legend(loc="lower right", frameon=False, fontsize="small")
     return figure
 
 
@@ -151,10 +162,12 @@ def reliability_figure(scores: ClipScores) -> Figure:
     return figure
 
 
-def _square(x_label: str, y_label: str, side_inches: float = _SIDE_INCHES) -> tuple[Figure, Axes]:
+def _square(
+    x_label: str, y_label: str, side_inches: float = _SIDE_INCHES, below_inches: float = 0.0
+) -> tuple[Figure, Axes]:
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(side_inches, side_inches), layout="constrained")
+    figure = Figure(figsize=(side_inches, side_inches + below_inches), layout="constrained")
     axes = figure.add_subplot()
     axes.set(xlabel=x_label, ylabel=y_label, aspect="equal")
     axes.spines[["top", "right"]].set_visible(False)

@@ -108,6 +108,48 @@ def table(
     _run(place, _named(name), asked, format, json)
 
 
+def figures(
+    run: Annotated[
+        list[str],
+        typer.Argument(help="Runs, or LABEL=RUN; fused ones bring theirs.", metavar="RUN..."),
+    ],
+    into: Annotated[
+        str | None,
+        typer.Option("--into", metavar="DIR", help="Folder (default: figures/ of the first run)."),
+    ] = None,
+    clips: Annotated[int, typer.Option(help="Clips of which single pictures are drawn.")] = 4,
+    channels: Annotated[
+        int, typer.Option(help="Of Score-CAM, the strongest; 0: all, which takes long.")
+    ] = 64,
+    seed: SeedOption = 0,
+    home: HomeOption = None,
+    json: JsonOption = False,
+    verbose: VerboseOption = False,
+) -> None:
+    """Draw runs as the papers do: ROC, t-SNE, distance maps, Score-CAM, as far as they offer it."""
+    from classify.run_pictures import Wish, draw
+
+    set_up_logging(verbose)
+    if clips < 1 or channels < 0:
+        raise InputError(
+            "nothing to draw", where="--clips, --channels", found=f"{clips}, {channels}"
+        )
+    place = Home.at(home)
+    folder = Path(into) if into else _own_folder(place, run[0])
+    paths = draw(place, run, folder, Wish(clips, channels, seed=seed))
+    if json:
+        emit_json({"figures": paths})
+        return
+    for path in paths:
+        print(path)
+
+
+def _own_folder(place: Home, asked: str) -> Path:
+    from avfd import runs
+
+    return runs.load(place, asked.rpartition("=")[2]).path / runs.FIGURES_FOLDER
+
+
 def _named(asked: Sequence[str]) -> list[str]:
     from classify.tables import load, names
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, ClassVar, cast
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +15,7 @@ from classify.estimators.starting import Start, read_start
 from classify.estimators.syncstream_settings import PAPER, SMALL, SyncStreamSettings
 from classify.estimators.track_verdicts import TrackVerdicts, either, of_clips, word_of
 from classify.estimators.tracks import TrackReader, Tracks, filled_rows
-from classify.features import Features, Index, Slots
+from classify.features import Features, Index, Mask, Slots
 from classify.held import View
 from classify.windows import Windows
 
@@ -25,6 +25,22 @@ if TYPE_CHECKING:
     from classify.estimators.network import Batch
     from classify.estimators.training import Trained
     from classify.nets.syncstream import SyncStreamNetwork, Verdicts
+
+
+class Pictures(NamedTuple):
+    """What the network sees of a sample's film.
+
+    Attributes:
+        sample: its number.
+        seen: uint8 [frames, size, size, 3].
+        mask: [frames]; False: no picture.
+        faces: the same pictures as the column has them.
+    """
+
+    sample: int
+    seen: NDArray[np.uint8]
+    mask: Mask
+    faces: NDArray[np.uint8]
 
 
 @register("syncstream")
@@ -89,9 +105,7 @@ class SyncStream(NetworkEstimator):
         told, out = self.settings, Example()
         if "video" in tracks:
             pictures = first_seconds(tracks["video"], told.seconds)
-            rate = pictures.values.shape[1]
-            times = (np.arange(told.frames) + 0.5) / told.frames_hz
-            at = np.floor(times * rate).astype(int)
+            at = self._at(pictures.values.shape[1])
             out["video"] = pictures.values.reshape(-1, *pictures.values.shape[2:])[at]
             out["video_mask"] = pictures.valid.reshape(-1)[at]
         if "audio" in tracks:
@@ -99,6 +113,11 @@ class SyncStream(NetworkEstimator):
             out["audio"] = sound.values.reshape(-1)
             out["audio_mask"] = sound.valid.reshape(-1)
         return out
+
+    def _at(self, rate_hz: int) -> Index:
+        """Which of the column's pictures the network sees."""
+        times = (np.arange(self.settings.frames) + 0.5) / self.settings.frames_hz
+        return np.floor(times * rate_hz).astype(np.intp)
 
     # Training
 
@@ -230,6 +249,25 @@ class SyncStream(NetworkEstimator):
         _, video, audio = self._said(features)
         own = {"audio": audio, "video": video}
         return {part: p for part, p in own.items() if part in self.dims_}
+
+    def joined(self, features: Features) -> Floats:
+        """The streams' last features added (t-SNE, Figure 5), [samples, 8 * width]; NaN without."""
+        self._check_same(features)
+        cut, _ = self._cut(features, "first")
+        rows = np.full((_count(features), self.settings.channels[-1]), np.nan)
+        for index, out in self.outputs(cut):
+            rows[index] = out.joined.double().cpu().numpy()
+        return rows
+
+    def pictures(self, features: Features) -> Iterator[Pictures]:
+        """The pictures that the network sees of each sample that has any."""
+        cut, owner = self._cut({"video": features["video"]}, "first")
+        reader = self.reader(cut)
+        for i in reader.filled.tolist():
+            example = self.example(reader[i])
+            whole = first_seconds(cut["video"].native(i), self.settings.seconds).values
+            faces = whole.reshape(-1, *whole.shape[2:])[self._at(whole.shape[1])]
+            yield Pictures(int(owner[i]), example["video"], example["video_mask"], faces)
 
     def _said(self, features: Features) -> list[Floats]:
         """P(fake) of the whole, the picture and the sound, [samples] each; NaN where not there."""

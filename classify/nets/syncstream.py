@@ -189,7 +189,7 @@ class SyncStreamNetwork(nn.Module):
         frames, sounds = [], []
         if self.video is not None and video is not None and video_mask is not None:
             frames = [
-                f * _like(has_video, f) for f in self.video.layers(self._seen(video, video_mask))
+                f * _like(has_video, f) for f in self.video.layers(self.seen(video, video_mask))
             ]
         else:
             has_video = torch.zeros_like(has_video)
@@ -215,7 +215,7 @@ class SyncStreamNetwork(nn.Module):
             joined,
         )
 
-    def _seen(self, video: Tensor, mask: Tensor) -> Tensor:
+    def seen(self, video: Tensor, mask: Tensor) -> Tensor:
         """Pictures as the video stream wants them, [batch, 3, frames, side, side]."""
         x = video.float() / 255
         if self.shape.pixels == "kinetics":

@@ -124,11 +124,11 @@ def plain(spec: object) -> object:
 
 
 def spelled_name(ask: str) -> str:
-    """A column name that says which options made it.
+    """A column name from the values of the options that made it.
 
     >>> spelled_name("faces:rate_hz=30,size_px=80")
-    'faces-rate_hz-30-size_px-80'
+    'faces-30-80'
     """
     parsed = parse(ask)
-    words = [parsed.name, *(f"{key}-{value}" for key, value in parsed.options.items())]
+    words = [parsed.name, *parsed.options.values()]
     return re.sub(r"[^A-Za-z0-9_.+-]+", "_", "-".join(words))

@@ -217,7 +217,7 @@ def test_positions_of_an_odd_plane():
 def fused_by_hand(network, x):
     """The sync stream's last layer, central connections written out."""
     shape, sync = network.shape, network.sync
-    video = network.video.layers(network._seen(x["video"], x["video_mask"]))
+    video = network.video.layers(network.seen(x["video"], x["video_mask"]))
     audio = network.audio.layers(x["audio"])
     first, flow = shape.connected[0], None
     for i in range(first, 4):
@@ -253,7 +253,7 @@ def test_central_connections(connections, first_input):
 
 def test_late_fusion_adds_the_last_features():
     network, x = tiny(fusion="late"), batch()
-    video = network.video(network._seen(x["video"], x["video_mask"]))
+    video = network.video(network.seen(x["video"], x["video_mask"]))
     audio = network.audio.layers(x["audio"])[-1].mean(dim=2)
     said = network(**x)
     torch.testing.assert_close(said.whole, network.whole_head(video + audio))
@@ -327,11 +327,11 @@ def test_empty_pictures():
     x = batch(1)
     x["video_mask"][:, 3:] = False
     network = tiny()
-    seen = network._seen(x["video"], x["video_mask"])
+    seen = network.seen(x["video"], x["video_mask"])
     assert (seen[:, :, 3:] == 0).all()
-    black = tiny(empty="black")._seen(torch.zeros(1, 5, 16, 16, 3), x["video_mask"])
+    black = tiny(empty="black").seen(torch.zeros(1, 5, 16, 16, 3), x["video_mask"])
     assert float(black[0, 0, 4, 0, 0]) == pytest.approx(-0.43216 / 0.22803)
-    assert tiny(pixels="unit", empty="black")._seen(x["video"], x["video_mask"]).max() <= 1
+    assert tiny(pixels="unit", empty="black").seen(x["video"], x["video_mask"]).max() <= 1
 
 
 def test_batch_mates_change_nothing_in_evaluation():

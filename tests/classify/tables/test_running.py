@@ -284,7 +284,7 @@ def test_columns_are_told_by_what_made_them(kit, home):
     stock = Stock(home, Fake(kit, home))
     assert stock.column(["d"], "compare2016") == "compare2016"
     assert stock.column(["d"], "compare2016:rate_hz=5") is None
-    assert stock.name_for(["d"], "compare2016:rate_hz=5") == "compare2016-rate_hz-5"
+    assert stock.name_for(["d"], "compare2016:rate_hz=5") == "compare2016-5"
     assert stock.name_for(["d"], "mel") == "mel"
 
 
