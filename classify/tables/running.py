@@ -132,7 +132,14 @@ class Runner:
                     raise
                 columns[modality] = self.column(job, datasets, other)
                 notes.append(f"STAND-IN: {other} for {ask}, which cannot be had ({error})")
+            notes += self._learnt(datasets[0], columns[modality])
         return columns, notes
+
+    def _learnt(self, dataset: str, column: str) -> list[str]:
+        """Whose clips trained the column's own network, where its weights say so."""
+        facts = self.stock.reader(dataset).column(column).spec_facts
+        teachers = sorted({key.partition("/")[0] for key in facts.get("training_keys") or ()})
+        return [f"the network of {column} learnt on {', '.join(teachers)}"] if teachers else []
 
     def column(self, job: Job, datasets: Sequence[str], ask: str) -> str:
         """The column of that backbone in all of these data sets, filled where it must be."""

@@ -210,6 +210,19 @@ def test_without_extracting_a_missing_column_says_what_to_run(kit, home):
     assert "avfd extract --dataset d --backbone lost" in cells(report)["lost"][0].reason
 
 
+def test_whose_clips_trained_a_column_is_said(kit, tmp_path):
+    facts = {"training_keys": ["acted/a.wav", "acted/b.wav"]}
+    columns = [
+        kit.Column(kit.spec("compare2016"), kit.mean_signal, facts=facts),
+        kit.Column(kit.spec("face_track", "video"), kit.mean_signal),
+    ]
+    home = kit.make_home(tmp_path, "d", kit.make_clips("d", 4, 2), columns)
+    rows = {row.id: row for row in made(home, Fake(kit, home)).rows}
+    assert rows["audio"].notes == ("the network of compare2016 learnt on acted",)
+    assert rows["video"].notes == ()
+    assert rows["both"].notes == rows["audio"].notes
+
+
 def test_needs_are_said_before_anything_runs(home, fake):
     seen = []
 
