@@ -37,6 +37,9 @@ def forge(
     ] = "griffin-lim",
     longest: Annotated[float, typer.Option(help="Seconds of a clip to use at most.")] = 10.0,
     limit: Annotated[int | None, typer.Option(help="Take at most so many real clips.")] = None,
+    variants: Annotated[
+        int, typer.Option(help="Of every clip and kind, with other donors and segments.")
+    ] = 1,
     workers: Annotated[int | None, typer.Option(help="Processes (default: cores).")] = None,
     seed: SeedOption = 0,
     home: HomeOption = None,
@@ -56,6 +59,7 @@ def forge(
         vocoder=vocoder,
         longest_seconds=longest,
         limit=limit,
+        variants=variants,
         seed=seed,
     )
     with progress("forging") as update:

@@ -48,6 +48,7 @@ class ForgeOptions:
         vocoder: of the kind "vocoder"; see `vocoders`.
         longest_seconds: more of a clip is not used.
         limit: take no more real clips than that.
+        variants: of every clip and kind.
         seed: same seed, same files.
     """
 
@@ -56,6 +57,7 @@ class ForgeOptions:
     vocoder: str = "griffin-lim"
     longest_seconds: float = 10.0
     limit: int | None = None
+    variants: int = 1
     seed: int = 0
 
 
@@ -124,6 +126,7 @@ def forge(
         told.longest_seconds,
         told.seed,
         told.limit,
+        told.variants,
     )
     into.mkdir(parents=True, exist_ok=True)
     work = Work(home, name, roots, into.absolute(), told.vocoder)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import product
 
 import numpy as np
 
@@ -46,6 +47,7 @@ class Forgery:
         seconds: length of both.
         segment: where the fake is fake, in seconds.
         seed: of everything drawn in the making.
+        variant: number among those of this clip and kind, from 0.
     """
 
     clip: Clip
@@ -54,6 +56,7 @@ class Forgery:
     seconds: float
     segment: Segment
     seed: tuple[int, ...]
+    variant: int = 0
 
     @property
     def labels(self) -> tuple[str, str]:
@@ -64,7 +67,8 @@ class Forgery:
     @property
     def stem(self) -> str:
         """Of both files' names."""
-        return f"{self.clip.key.partition('/')[2].replace('/', '__')}-{self.kind}"
+        name = f"{self.clip.key.partition('/')[2].replace('/', '__')}-{self.kind}"
+        return f"{name}-{self.variant + 1}" if self.variant else name
 
 
 def plan(
@@ -74,6 +78,7 @@ def plan(
     longest_seconds: float,
     seed: int,
     limit: int | None = None,
+    variants: int = 1,
 ) -> list[Forgery]:
     """A forgery of every kind from every real clip with sound and picture.
 
@@ -84,15 +89,19 @@ def plan(
         longest_seconds: of a clip, more of it is not used.
         seed: same seed, same forgeries.
         limit: forge from no more clips than that; any may be a donor.
+        variants: of every clip and kind; donor and segment are drawn anew for each, the pools of
+            donors are the same.
 
     Raises:
-        InputError: an unknown kind, or no clip to begin with.
+        InputError: an unknown kind, no variant, or no clip to begin with.
     """
     unknown = sorted(set(kinds) - set(KINDS))
     if unknown:
         raise InputError(
             "no such kind of fake", where="--kind", found=unknown, accepted=", ".join(KINDS)
         )
+    if variants < 1:
+        raise InputError("no variant", where="--variants", found=variants, accepted="1 or more")
     usable = [
         c
         for c in clips
@@ -106,17 +115,21 @@ def plan(
         )
     pool_of = _pools(usable, seed)
     made: list[Forgery] = []
-    for number, clip in enumerate(usable[:limit]):
-        for kind in kinds:
-            drawn = np.random.default_rng([seed, number, list(KINDS).index(kind)])
-            donor = _donor(clip, pool_of[_group(clip)], drawn) if kind in NEED_DONOR else None
-            if kind in NEED_DONOR and donor is None:
-                continue
-            seconds = min(clip.seconds, longest_seconds, donor.seconds if donor else clip.seconds)
-            # The whole of somebody else, seen and heard, would be a real clip of theirs.
-            segment = _segment(seconds, "local" if kind == BOTH_SWAP else extent, drawn)
-            made.append(Forgery(clip, kind, donor, seconds, segment, (seed, number, len(made))))
-    return made
+    numbered = list(enumerate(usable[:limit]))
+    for variant, (number, clip), kind in product(range(variants), numbered, kinds):
+        drawn = np.random.default_rng(
+            [seed, number, list(KINDS).index(kind), *([variant] if variant else [])]
+        )
+        donor = _donor(clip, pool_of[_group(clip)], drawn) if kind in NEED_DONOR else None
+        if kind in NEED_DONOR and donor is None:
+            continue
+        seconds = min(clip.seconds, longest_seconds, donor.seconds if donor else clip.seconds)
+        # The whole of somebody else, seen and heard, would be a real clip of theirs.
+        segment = _segment(seconds, "local" if kind == BOTH_SWAP else extent, drawn)
+        own = (seed, number, len(made))
+        made.append(Forgery(clip, kind, donor, seconds, segment, own, variant))
+    # A clip's own lie together, so that it is decoded once; a clip's number is in its seed.
+    return sorted(made, key=lambda forgery: forgery.seed[1])
 
 
 def _pools(clips: Sequence[Clip], seed: int) -> dict[str, list[Clip]]:

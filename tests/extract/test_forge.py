@@ -219,6 +219,19 @@ def test_donors_come_from_small_pools_so_that_groups_stay_apart() -> None:
     assert max(sizes) <= 4
 
 
+def test_variants_add_to_the_first_and_keep_its_pools() -> None:
+    first = plans.plan(clips(), tuple(plans.KINDS), "both", 10.0, 7)
+    made = plans.plan(clips(), tuple(plans.KINDS), "both", 10.0, 7, variants=3)
+    assert [f for f in made if f.variant == 0] == first
+    assert len({f.stem for f in made}) == len(made) == 3 * len(first)
+    assert [f.clip.key for f in made] == sorted(f.clip.key for f in made)
+    of_one = [f for f in made if (f.clip.key, f.kind) == ("d/0.mp4", plans.VIDEO_SWAP)]
+    assert len({f.segment for f in of_one}) > 1
+    assert len({f.seed for f in made}) == len(made)
+    with pytest.raises(InputError, match="no variant"):
+        plans.plan(clips(), (plans.VOCODER,), "whole", 10.0, 0, variants=0)
+
+
 def test_fakes_and_the_silent_are_never_forged_from() -> None:
     usable = clips(4)
     others = [replace(usable[0], label="fake"), replace(usable[1], has_audio=False)]
