@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence, Set
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from avfd.cache import Cache, ColumnReader, Reader
-from avfd.errors import InputError, MissingError
+from avfd.errors import MissingError
 from avfd.home import Home
 from avfd.specs import DONE, PENDING, STATUS_NAMES
 from classify.columns import CacheSource, PictureOptions, Unit
@@ -70,6 +70,7 @@ def samples_of(
             "audio": numbers(unit.audio_label for unit in units),
             "video": numbers(unit.video_label for unit in units),
         },
+        segments=tuple(unit.segments for unit in units),
     )
 
 
@@ -84,32 +85,6 @@ def check_covered(samples: Samples) -> None:
                 found=f"{len(samples)} clips of {datasets}, all pending, failed or absent",
                 next_step="see `avfd cache show`, or take another column",
             )
-
-
-def check_unseen(units: Sequence[Unit], columns: Mapping[str, str], opened: Opened) -> None:
-    """Refuse to test on clips that a column's own backbone was trained on."""
-    for name in columns.values():
-        for reader in opened.readers.values():
-            trained = set(reader.column(name).spec_facts.get("training_keys") or ())
-            check_apart(units, trained, "the backbone was", name)
-
-
-def check_apart(units: Sequence[Unit], trained: Set[str], what: str, where: str) -> None:
-    """Refuse to test on clips that something was trained on.
-
-    Args:
-        units: those that would be tested.
-        trained: keys of the clips that trained it.
-        what, where: what was trained, for the error.
-    """
-    seen = [key for unit in units for key in unit.keys if key in trained]
-    if seen:
-        raise InputError(
-            f"{what} trained on {len(seen)} of the clips that would test it",
-            where=where,
-            found=", ".join(seen[:10]),
-            next_step="take a protocol whose test has none of its training clips",
-        )
 
 
 def status_counts(

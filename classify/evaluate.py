@@ -17,12 +17,13 @@ from avfd.home import Home
 from avfd.runs import Run
 from classify.apply import check_columns, columns_of, score_units
 from classify.columns import PictureOptions, Unit
-from classify.data import Opened, check_unseen, coverage_notes, samples_of, status_counts
+from classify.data import Opened, coverage_notes, samples_of, status_counts
 from classify.metrics import BootstrapOptions, ClipScores
 from classify.protocols import as_test
 from classify.run_facts import units_digest
 from classify.scoring import clip_scores, metrics_of, scores_frame, seconds_frame
 from classify.sides import assigned, protocol_of, side_units, unlabelled_units
+from classify.taught import check_unseen
 
 if TYPE_CHECKING:
     import pandas as pd

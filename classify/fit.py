@@ -21,14 +21,7 @@ from avfd.home import Home
 from avfd.manifest import Side
 from classify.choice import FitOptions, check_options, choose_columns, model_options
 from classify.columns import PictureOptions
-from classify.data import (
-    Opened,
-    check_apart,
-    check_covered,
-    check_unseen,
-    samples_of,
-    status_counts,
-)
+from classify.data import Opened, check_covered, samples_of, status_counts
 from classify.features import Samples
 from classify.metrics import BootstrapOptions
 from classify.model import Model, ModelOptions
@@ -36,6 +29,7 @@ from classify.run_facts import facts_of, notes_of, side_counts
 from classify.run_figures import write_figures
 from classify.scoring import metrics_by_side, scores_frame, seconds_frame
 from classify.sides import Fold, Plan, plan_of
+from classify.taught import Taught, check_apart, check_unseen
 from classify.trained_weights import card_of, write_weights
 from classify.trials import Found, Search, searched
 from classify.windows import Floats
@@ -142,7 +136,7 @@ def prepare(home: Home, options: FitOptions) -> Prepared:
     columns = choose_columns(options, opened.readers)
     # The number of classes is known with the plan only; what needs validation does not need it.
     asked = model_options(options, tuple(columns), classes=2)
-    validate = asked.needs_validation or options.trials is not None
+    validate = options.validate or asked.needs_validation or options.trials is not None
     plan = plan_of(home, opened.readers, options, validate=validate)
     model = model_options(options, tuple(columns), classes=len(plan.classes))
     pictures = PictureOptions(options.picture_px, options.picture_gray)
@@ -176,7 +170,8 @@ def _fitted(prepared: Prepared) -> Fitted:
         model, best = _fit_fold(prepared, fold)
         tested = [plan.units[i] for i in fold.sides["test"].tolist()]
         for name, estimator in model.members_.items():
-            check_apart(tested, estimator.started_keys(), "the weights it began with were", name)
+            taught = Taught(estimator.started_keys(), estimator.started_media())
+            check_apart(tested, taught, "the weights it began with were", name, prepared.opened)
         models.append(model)
         found.append(best)
         for side in sides:

@@ -200,6 +200,7 @@ def _facts(
 ) -> dict[str, Any]:
     first = members[0].facts
     keys = {key for run in members for key in run.facts["training_keys"]}
+    media = {each for run in members for each in run.facts.get("training_media", ())}
     columns: dict[str, Any] = {}
     for run in members:
         for modality, facts in columns_of(home, run).items():
@@ -218,5 +219,6 @@ def _facts(
         "folds": first["folds"],
         "notes": list(notes),
         "training_keys": sorted(keys),
+        "training_media": sorted(media),
         "versions": versions(),
     }

@@ -13,6 +13,7 @@ from classify.columns import Unit
 from classify.data import Opened, coverage_notes, partial_notes
 from classify.provenance import columns_facts, restricted_notes, versions, weights_notes
 from classify.sides import Plan
+from classify.taught import chosen_notes, known_media
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -47,6 +48,7 @@ def notes_of(
         *partial_notes(prepared.samples),
         *restricted_notes(prepared.columns, prepared.opened),
         *weights_notes(prepared.columns, prepared.opened),
+        *chosen_notes(units_on(plan, "val"), prepared.columns, prepared.opened),
         *_search_notes(fitted),
         *_own_notes(fitted),
     )
@@ -109,6 +111,12 @@ def facts_of(
         "coverage": coverage,
         "notes": list(notes),
         "training_keys": sorted({*training_keys(plan), *started_keys(fitted.models)}),
+        "training_media": sorted(
+            {
+                *known_media(units_on(plan, "train", "val"), prepared.opened),
+                *started_media(fitted.models),
+            }
+        ),
         "content": content_of(prepared),
         "versions": versions(),
     }
@@ -116,17 +124,29 @@ def facts_of(
 
 def training_keys(plan: Plan) -> list[str]:
     """Clips that trained a model or told it when to stop, sorted."""
-    sides: tuple[Side, ...] = ("train", "val")
-    units: set[Unit] = {
-        plan.units[i] for f in plan.folds for side in sides for i in f.sides[side].tolist()
-    }
-    return sorted({key for unit in units for key in unit.keys})
+    return sorted({key for unit in units_on(plan, "train", "val") for key in unit.keys})
+
+
+def units_on(plan: Plan, *sides: Side) -> list[Unit]:
+    """The units that stand on one of these sides in any fold, each once."""
+    places = {i for f in plan.folds for side in sides for i in f.sides[side].tolist()}
+    return [plan.units[i] for i in sorted(places)]
 
 
 def started_keys(models: Sequence[Model]) -> set[str]:
     """Clips that trained the weights which the models' training began with."""
     return {
         key for model in models for each in model.members_.values() for key in each.started_keys()
+    }
+
+
+def started_media(models: Sequence[Model]) -> set[str]:
+    """The media of those clips, as far as they are known (`classify.taught`)."""
+    return {
+        each
+        for model in models
+        for member in model.members_.values()
+        for each in member.started_media()
     }
 
 
@@ -138,6 +158,8 @@ def content_of(prepared: Prepared) -> str:
     plan = prepared.plan
     folds = [[(s, index.tolist()) for s, index in fold.sides.items()] for fold in plan.folds]
     lines = [repr(plan.classes), repr(folds)]
+    if prepared.model.windows.labels == "segments":
+        lines += [repr(unit.segments) for unit in plan.units]
     return _digest([*lines, *_units_lines(plan.units, prepared.columns, prepared.opened)])
 
 

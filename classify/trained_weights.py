@@ -62,7 +62,7 @@ def card_of(
     facts: Mapping[str, Any],
     metrics: Mapping[str, Any],
 ) -> dict[str, Any]:
-    """The model card: data and their licences, protocol, training keys, score with interval.
+    """The model card: data and their licences, protocol, training clips, score with interval.
 
     Args:
         facts: as they stand in run.json.
@@ -79,6 +79,7 @@ def card_of(
         "classes": facts["classes"],
         "columns": {m: c["name"] for m, c in facts["columns"].items()},
         "training_keys": facts["training_keys"],
+        "training_media": facts["training_media"],
         "scores": metrics,
         "seed": facts["options"]["seed"],
         "versions": facts["versions"],

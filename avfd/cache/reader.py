@@ -89,6 +89,11 @@ class Reader:
         except KeyError as error:
             raise self._unknown(str(error.args[0])) from None
 
+    def sha256(self, keys: Sequence[str]) -> list[str]:
+        """Hex digest of each clip's media, "" where no extract has read them yet."""
+        found = self._sha256[self.entries(keys)]
+        return [row.tobytes().hex() if row.any() else "" for row in found]
+
     def rows(self, key: str) -> int:
         """Rows (seconds) of the clip, the same in every column."""
         return int(self.clips.rows[self.entry(key)])
@@ -102,6 +107,11 @@ class Reader:
         """The clip arrays, retired entries included."""
         with store_errors(self._store.url):
             return ClipArrays.load(self._root)
+
+    @cached_property
+    def _sha256(self) -> NDArray[np.uint8]:
+        with store_errors(self._store.url):
+            return np.asarray(array(self._root, "sha256")[:])
 
     @cached_property
     def _entries(self) -> dict[str, int]:

@@ -169,6 +169,10 @@ class Estimator(ABC):
         """Clips that trained the weights which training began with."""
         return frozenset()
 
+    def started_media(self) -> frozenset[str]:
+        """The media of those clips, as far as they are known (`classify.taught.media_of`)."""
+        return frozenset()
+
     def second_probabilities(self, features: Features) -> list[Floats] | None:
         """Class probabilities of every second, [seconds, classes] a sample, NaN where none.
 

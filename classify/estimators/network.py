@@ -294,9 +294,15 @@ class NetworkEstimator(Estimator):
 
     def started_keys(self) -> frozenset[str]:
         """Clips that trained the weights which training began with, as their cards say."""
+        return self._started_facts("training_keys")
+
+    def started_media(self) -> frozenset[str]:
+        return self._started_facts("training_media")
+
+    def _started_facts(self, name: str) -> frozenset[str]:
         started = getattr(self, "card_", {}).get("started_from") or []
         cards = [started] if isinstance(started, dict) else started
-        return frozenset(key for card in cards for key in card.get("training_keys", ()))
+        return frozenset(each for card in cards for each in card.get(name, ()))
 
     def _save(self, folder: Path) -> None:
         import torch

@@ -24,17 +24,24 @@ class Start:
         path: the file.
         tensors: by name.
         training_keys: of the clips that they were trained on, as far as a run says so.
+        training_media: their media, as far as a run knows them.
     """
 
     path: Path
     tensors: dict[str, Tensor]
     training_keys: tuple[str, ...]
+    training_media: tuple[str, ...] = ()
 
     @property
     def card(self) -> dict[str, Any]:
         """What the model's card says of it."""
         digest = hashlib.sha256(self.path.read_bytes()).hexdigest()
-        return {"file": str(self.path), "sha256": digest, "training_keys": list(self.training_keys)}
+        return {
+            "file": str(self.path),
+            "sha256": digest,
+            "training_keys": list(self.training_keys),
+            "training_media": list(self.training_media),
+        }
 
 
 def read_start(asked: str, names: Sequence[str]) -> Start:
@@ -51,7 +58,9 @@ def read_start(asked: str, names: Sequence[str]) -> Start:
     from classify.nets.checkpoint import read_tensors
 
     path = found(asked, names)
-    return Start(path, read_tensors(path), keys_beside(path))
+    card = card_beside(path)
+    clips = (tuple(card.get(name, ())) for name in ("training_keys", "training_media"))
+    return Start(path, read_tensors(path), *clips)
 
 
 def found(asked: str, names: Sequence[str]) -> Path:
@@ -84,10 +93,10 @@ def found(asked: str, names: Sequence[str]) -> Path:
     )
 
 
-def keys_beside(path: Path) -> tuple[str, ...]:
-    """Training keys that a run's `run.json` or a weight file's own card names; none otherwise."""
+def card_beside(path: Path) -> dict[str, Any]:
+    """A weight file's own card or its run's `run.json`, whichever names training clips; or {}."""
     cards = [path.with_suffix(".json"), *(folder / "run.json" for folder in path.parents[:4])]
     for card in cards:
-        if card.is_file() and (keys := json.loads(card.read_text()).get("training_keys")):
-            return tuple(keys)
-    return ()
+        if card.is_file() and (facts := json.loads(card.read_text())).get("training_keys"):
+            return dict(facts)
+    return {}

@@ -219,12 +219,16 @@ def weights_files(
 def attributes(spec: BackboneSpec, files: Mapping[str, WeightsFile]) -> dict[str, object]:
     """What stands beside a column without being hashed: versions, origin of the weights."""
     own = {name: files[name] for name in spec.weights}
-    trained = sorted({key for file in own.values() for key in file.card.get("training_keys", ())})
     return {
         "versions": versions(),
         "weights": {n: {"sha256": f.sha256, "origin": f.origin} for n, f in own.items()},
-        "training_keys": trained,
+        **{name: _on_cards(own.values(), name) for name in ("training_keys", "training_media")},
     }
+
+
+def _on_cards(files: Iterable[WeightsFile], name: str) -> list[str]:
+    """What the model files' cards list under that name, sorted."""
+    return sorted({each for file in files for each in file.card.get(name, ())})
 
 
 def _check_read(specs: Mapping[str, BackboneSpec], read: Mapping[str, BackboneSpec]) -> None:

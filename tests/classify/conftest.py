@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -72,8 +72,18 @@ def make_clips(dataset: str, subjects: int = 12, each: int = 4, unlabelled: int 
     return grouped([*clips, *bare])
 
 
-def make_home(path: Path, dataset: str, clips: Sequence[Clip], columns: Sequence[Column]) -> Home:
-    """A home (or one more data set in it) as index and extract would leave it."""
+def make_home(
+    path: Path,
+    dataset: str,
+    clips: Sequence[Clip],
+    columns: Sequence[Column],
+    media: Mapping[str, str] | None = None,
+) -> Home:
+    """A home (or one more data set in it) as index and extract would leave it.
+
+    Args:
+        media: clip key → sha256 of its media, of clips whose media were read.
+    """
     home = Home.at(path)
     write_table(clips, home.clip_table(dataset))
     home.write_facts(DatasetFacts(name=dataset, layout="folder", root="/nowhere"))
@@ -87,7 +97,10 @@ def make_home(path: Path, dataset: str, clips: Sequence[Clip], columns: Sequence
         fingerprint = column.fingerprint or column.spec.fingerprint({})
         cache.ensure_column(name, column.spec, fingerprint, dict(column.facts or {}))
         rng = np.random.default_rng(zlib.crc32(f"{dataset}/{name}".encode()))
-        cache.write({name: [_result(reader, clip, column, rng) for clip in clips]})
+        results = [_result(reader, clip, column, rng) for clip in clips]
+        digests = [(media or {}).get(result.key, "") for result in results]
+        read = [replace(r, sha256=d) for r, d in zip(results, digests, strict=True)]
+        cache.write({name: read})
     return home
 
 

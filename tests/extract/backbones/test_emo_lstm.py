@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable
 from dataclasses import asdict, replace
@@ -229,6 +230,7 @@ def test_from_a_run_and_a_recording_to_the_column(
     folder.mkdir(parents=True)
     save_file(network.state_dict(), folder / "emo-lstm.safetensors")
     card = {"settings": asdict(SETTINGS), "training_keys": ["d/x.wav"]}
+    card["training_media"] = ["ab" * 32]
     (folder / "emo-lstm.json").write_text(json.dumps(card))
     extracts.extract(home, ["compare2016", "emo-lstm"], weights=["emotions"], device="cpu")
     reader = extracts.cache_of(home).snapshot()
@@ -240,3 +242,6 @@ def test_from_a_run_and_a_recording_to_the_column(
     expected = reference(network, values.astype(np.float64), valid)
     assert close(found.values.reshape(-1, 32)[valid], expected[valid])
     assert reader.column("emo-lstm").spec_facts["training_keys"] == ["d/x.wav"]
+    assert reader.column("emo-lstm").spec_facts["training_media"] == ["ab" * 32]
+    digest = hashlib.sha256((media / "a.wav").read_bytes()).hexdigest()
+    assert reader.sha256(["small/a.wav"]) == [digest]
