@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import fields, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
-from avfd.errors import InputError
+from avfd.errors import AvfdError, InputError
 from extract.backbones._network import NetworkBackbone
 from extract.weights.finding import card_path, read_card
 
@@ -26,6 +26,21 @@ class TrainedBackbone(NetworkBackbone):
 
     cards: Mapping[str, Mapping[str, Any]]
 
+    def check(self, files: Mapping[str, Path]) -> None:
+        """Refuse what cannot work; only loading shows it, as the card decides the sizes."""
+        super().check(files)
+        try:
+            self.load(files)
+        except AvfdError:
+            raise
+        except (TypeError, ValueError, RuntimeError, OverflowError) as error:
+            raise InputError(
+                "the card beside the weights describes no network",
+                where=", ".join(str(card_path(path)) for path in files.values()),
+                found=str(error).partition("\n")[0],
+                next_step="take the file and its card as `avfd fit` wrote them",
+            ) from error
+
     def load(self, files: Mapping[str, Path], device: str = "cpu") -> None:
         self.cards = {name: read_card(path) for name, path in files.items()}
         self._paths = dict(files)
@@ -42,8 +57,11 @@ class TrainedBackbone(NetworkBackbone):
             InputError: the card says what these settings do not know.
         """
         said = self.cards[weights].get("settings", {})
-        known = {field.name for field in fields(settings)}
-        if unknown := sorted(set(said) - known):
+        known = get_type_hints(type(settings))
+        if not isinstance(said, Mapping):
+            raise TypeError(f"settings: {said}")
+        odd = [f"{name}={said[name]!r}" for name in said if not _fits(said[name], known.get(name))]
+        if unknown := sorted(set(said) - set(known)):
             raise InputError(
                 "the card beside the weights has settings that this network does not know",
                 where=card_path(self._paths[weights]),
@@ -51,6 +69,8 @@ class TrainedBackbone(NetworkBackbone):
                 accepted=", ".join(sorted(known)),
                 next_step="train it again with this version, or extract with the one that wrote it",
             )
+        if odd:
+            raise ValueError(", ".join(odd))
         return replace(settings, **said)
 
     def check_told(self, weights: str, option: str, trained: object, told: object) -> None:
@@ -63,3 +83,14 @@ class TrainedBackbone(NetworkBackbone):
                 accepted=f"{option}={told}",
                 next_step=f"ask for {self.spec.name}:{option}={trained}",
             )
+
+
+def _fits(value: object, kind: Any) -> bool:
+    """Whether a value on a card can be that of a setting of this type."""
+    if get_origin(kind) is Literal:
+        return value in get_args(kind)
+    if kind is int:
+        return isinstance(value, int) and not isinstance(value, bool)
+    if kind is float:
+        return isinstance(value, (int, float)) and not isinstance(value, bool)
+    return not isinstance(kind, type) or isinstance(value, kind)

@@ -86,8 +86,18 @@ def read_card(path: Path) -> dict[str, Any]:
     card = card_path(path)
     if not card.is_file():
         return {}
-    found: dict[str, Any] = json.loads(card.read_text())
-    return found
+    try:
+        found = json.loads(card.read_bytes())
+    except ValueError as error:
+        found = str(error)
+    if isinstance(found, dict):
+        return found
+    raise InputError(
+        "not a model card",
+        where=card,
+        found=found,
+        next_step="take the card that was written beside the file, or none",
+    )
 
 
 def file_sha256(path: Path) -> str:
