@@ -35,6 +35,7 @@ _WORDS = {
     "fusion": ("none", "feature", "decision"),
     "target": ("deepfake", "emotion"),
     "aggregate": ("mean", "max"),
+    "window_labels": ("clip", "segments"),
     "balance": ("weights", "repeat", "sample", "none"),
     "device": ("auto", "cpu", "cuda"),
     "cross": CROSSES,
@@ -62,7 +63,9 @@ class FitOptions:
         target: what is told apart.
         seed: of the models; same seed, same numbers to the bit.
         split_seed: of the split; None: the protocol's own, 0 for folds.
-        window_seconds, hop_seconds, aggregate: see `Windows`.
+        window_seconds, hop_seconds, aggregate, window_labels: see `Windows`.
+        validate: with folds, hold the next one out of training even where the model makes no use
+            of it, so that runs can be chosen among by their scores on it.
         balance, preset, epochs, minutes, device: see `EstimatorOptions`.
         picture_px, picture_gray: how pixel columns are made small first.
         trials: settings tried by a search on validation clips before the fit; None: none.
@@ -90,6 +93,8 @@ class FitOptions:
     window_seconds: int | None = None
     hop_seconds: int | None = None
     aggregate: Literal["mean", "max"] = "mean"
+    window_labels: Literal["clip", "segments"] = "clip"
+    validate: bool = False
     balance: Balance = "weights"
     preset: str = "paper"
     epochs: int | None = None
@@ -109,7 +114,7 @@ class FitOptions:
 
     @property
     def windows(self) -> Windows:
-        return Windows(self.window_seconds, self.hop_seconds, self.aggregate)
+        return Windows(self.window_seconds, self.hop_seconds, self.aggregate, self.window_labels)
 
 
 def check_options(options: FitOptions) -> None:
@@ -221,7 +226,7 @@ def _windows(options: FitOptions, built: Sequence[Estimator]) -> Windows:
     if options.window_seconds is None and options.hop_seconds is None and len(made_for) == 1:
         (own,) = made_for
         if own is not None:
-            return Windows(own[0], own[1], options.aggregate)
+            return Windows(own[0], own[1], options.aggregate, options.window_labels)
     return options.windows
 
 

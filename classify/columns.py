@@ -25,6 +25,7 @@ class Unit:
         group: never on two sides of a split.
         label: name of the class, None where unlabelled.
         audio_label, video_label: real or fake, of that track alone; None where unknown.
+        segments: its fake stretches, (start, end) in seconds; None where nobody says.
     """
 
     dataset: str
@@ -33,6 +34,7 @@ class Unit:
     label: str | None
     audio_label: str | None = None
     video_label: str | None = None
+    segments: tuple[tuple[float, float], ...] | None = None
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,7 @@ from classify.moments import at_rate, moments
 
 Index = NDArray[np.intp]
 Mask = NDArray[np.bool_]
+Segments = tuple[tuple[float, float], ...]
 
 
 @dataclass(frozen=True)
@@ -276,6 +277,7 @@ class Samples:
         features: modality → sequences.
         part_labels: "audio", "video" → class number of that track alone, -1 where unknown,
             [samples]; empty where nobody asks (of emotions, say).
+        segments: fake stretches of each in seconds, None where unknown; empty where nobody asks.
     """
 
     keys: tuple[str, ...]
@@ -284,11 +286,13 @@ class Samples:
     y: Index
     features: Features
     part_labels: Mapping[str, Index] = field(default_factory=dict)
+    segments: tuple[Segments | None, ...] = ()
 
     def __post_init__(self) -> None:
         lengths = [len(self.keys), len(self.datasets), len(self.groups), len(self.y)]
         lengths += [len(s) for s in self.features.values()]
         lengths += [len(labels) for labels in self.part_labels.values()]
+        lengths += [len(self.segments)] if self.segments else []
         if len(set(lengths)) > 1:
             raise InputError("samples of unequal lengths", found=lengths)
 
@@ -308,6 +312,7 @@ class Samples:
             self.y[index],
             {name: s[index] for name, s in self.features.items()},
             {part: labels[index] for part, labels in self.part_labels.items()},
+            tuple(self.segments[i] for i in index.tolist()) if self.segments else (),
         )
 
     def only(self, modalities: Sequence[str]) -> Samples:

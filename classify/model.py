@@ -14,7 +14,7 @@ from classify import estimators
 from classify.estimators.base import Estimator, EstimatorOptions, Validation
 from classify.features import Features, Samples
 from classify.fusion import LEARNING, Fusion
-from classify.windows import Floats, Scores, Windows, cut, joined
+from classify.windows import Floats, Scores, Windows, cut, joined, training_windows
 
 MODEL_FILE = "model.json"
 
@@ -121,7 +121,7 @@ class Model:
     def _cut(self, samples: Samples) -> Samples:
         if self.options.windows.window_seconds is None:
             return samples
-        return cut(samples, self.options.windows).samples
+        return training_windows(samples, self.options.windows)
 
     def score(self, samples: Samples) -> Scores:
         """The verdict on each sample, and on each second of it.

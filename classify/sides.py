@@ -97,8 +97,7 @@ def plan_of(home: Home, readers: Mapping[str, Reader], options: FitOptions, vali
         splits = [left_out(split, clips, options.leave_out) for split in splits]
         name = splits[0].protocol if len(splits) == 1 else name
     plan = _plan(name, splits, validate and options.folds is not None)
-    parts = {key: part_labels(clip) for key, clip in clips.items()}
-    return replace(plan, units=tuple(_with_parts(unit, parts) for unit in plan.units))
+    return replace(plan, units=tuple(_with_truth(unit, clips) for unit in plan.units))
 
 
 def _splits(
@@ -282,9 +281,12 @@ def part_labels(clip: Clip) -> tuple[str | None, str | None]:
     return audio, video
 
 
-def _with_parts(unit: Unit, parts: Mapping[str, tuple[str | None, str | None]]) -> Unit:
-    audio, video = parts[unit.keys[0]]
-    return replace(unit, audio_label=audio, video_label=video)
+def _with_truth(unit: Unit, clips: Mapping[str, Clip]) -> Unit:
+    """The unit with what its first clip says of the tracks; of one clip its fake stretches too."""
+    clip = clips[unit.keys[0]]
+    audio, video = part_labels(clip)
+    segments = clip.fake_segments if len(unit.keys) == 1 else None
+    return replace(unit, audio_label=audio, video_label=video, segments=segments)
 
 
 def side_units(split: Split, side: Side) -> list[Unit]:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avfd.errors import InputError
-from classify.features import Index, Samples
+from classify.features import Index, Samples, Segments
 
 Floats = NDArray[np.float64]
 
@@ -24,14 +24,25 @@ class Windows:
         hop_seconds: from one window's start to the next, at most the length; None: the length.
         aggregate: how window scores become the clip's: "mean", or "max", the largest P(fake)
             (of more classes each class' largest, made to sum to 1).
+        labels: what a window is trained with: "clip", its clip's label, or "segments": of a clip
+            whose fake stretches are known, whether they cover half of the window (or half of them
+            lies in it); windows that they touch less are left out of training.
     """
 
     window_seconds: int | None = None
     hop_seconds: int | None = None
     aggregate: Literal["mean", "max"] = "mean"
+    labels: Literal["clip", "segments"] = "clip"
 
     def __post_init__(self) -> None:
         if self.window_seconds is None:
+            if self.labels != "clip":
+                raise InputError(
+                    "a whole clip has its own label",
+                    where="--window-labels",
+                    found=self.labels,
+                    next_step="give --window-seconds too",
+                )
             if self.hop_seconds is not None:
                 raise InputError(
                     "a hop needs a window",
@@ -98,6 +109,34 @@ def cut(samples: Samples, windows: Windows) -> Cut:
     }
     whole = replace(repeated, features=features)
     return Cut(whole, owner, table[:, 1:], rows)
+
+
+def training_windows(samples: Samples, windows: Windows) -> Samples:
+    """The samples in windows with the labels that these are trained with; see `Windows`."""
+    made = cut(samples, windows)
+    if windows.labels == "clip" or not made.samples.segments:
+        return made.samples
+    said = [
+        _label(label, segments, first, stop)
+        for label, segments, (first, stop) in zip(
+            made.samples.y.tolist(), made.samples.segments, made.spans.tolist(), strict=True
+        )
+    ]
+    y = np.array(said, dtype=np.intp)
+    real = y == 0
+    parts = {p: np.where(real, 0, own) for p, own in made.samples.part_labels.items()}
+    return replace(made.samples, y=y, part_labels=parts).take(np.flatnonzero(y >= 0))
+
+
+def _label(label: int, segments: Segments | None, first: int, stop: int) -> int:
+    """Class number of the window [first, stop) of a clip; -1 where it is neither."""
+    if label != 1 or segments is None:
+        return label
+    inside = sum(max(0.0, min(stop, end) - max(first, start)) for start, end in segments)
+    whole = sum(end - start for start, end in segments)
+    if inside <= 0:
+        return 0
+    return 1 if 2 * inside >= min(stop - first, whole) else -1
 
 
 @dataclass(frozen=True)

@@ -25,6 +25,7 @@ CHOICES: Words = {
     "rule": ("mean", "weighted", "or", "noisy-or", "stack"),
     "target": ("deepfake", "emotion"),
     "aggregate": ("mean", "max"),
+    "window_labels": ("clip", "segments"),
     "balance": ("weights", "repeat", "sample", "none"),
     "device": ("auto", "cpu", "cuda"),
     "cross": ("sides", "whole", "2d3mf"),
@@ -82,6 +83,12 @@ def fit(
     window_seconds: Annotated[int | None, typer.Option(help="Window; else the clip.")] = None,
     hop_seconds: Annotated[int | None, typer.Option(help="Step of the windows.")] = None,
     aggregate: Annotated[str, typer.Option(help="Of windows: mean or max.")] = "mean",
+    window_labels: Annotated[
+        str, typer.Option(help="Of windows in training: clip, or segments (what is fake there).")
+    ] = "clip",
+    validate: Annotated[
+        bool, typer.Option("--validate", help="Hold a fold out for choosing between runs.")
+    ] = False,
     balance: Annotated[
         str, typer.Option(help="Of classes: weights, repeat, sample or none.")
     ] = "weights",
@@ -112,6 +119,7 @@ def fit(
         "rule": rule,
         "target": target,
         "aggregate": aggregate,
+        "window_labels": window_labels,
         "balance": balance,
         "device": device,
         "cross": cross,
@@ -130,6 +138,7 @@ def fit(
         video_model=video_model,
         window_seconds=window_seconds,
         hop_seconds=hop_seconds,
+        validate=validate,
         preset=preset,
         epochs=epochs,
         minutes=minutes,
@@ -159,7 +168,12 @@ def _check_words(words: Mapping[str, str]) -> None:
     for option, word in words.items():
         if word not in CHOICES[option]:
             accepted = ", ".join(CHOICES[option])
-            raise InputError("no such choice", where=f"--{option}", found=word, accepted=accepted)
+            raise InputError(
+                "no such choice",
+                where=f"--{option.replace('_', '-')}",
+                found=word,
+                accepted=accepted,
+            )
 
 
 def _tell_fit(report: FitReport) -> None:
