@@ -37,6 +37,10 @@ PARTS: dict[str, tuple[str, ...]] = {
         *("torch", "skorch", "safetensors"),
         "matplotlib",
     ),
+    "networks": (
+        *("torch", "torchaudio", "torchvision", "safetensors"),
+        *("funasr", "speechbrain", "transformers"),
+    ),
     "opensmile": ("opensmile",),
     "demo": ("espeakng-loader", "scikit-image"),
 }
@@ -149,9 +153,13 @@ def _ours(package: str) -> Finding:
 
 
 def _packages() -> Iterable[Finding]:
+    said = set[str]()
     for extra, packages in PARTS.items():
         for package in packages:
-            yield _package(package, extra)
+            found = _package(package, extra)
+            if found.state == "missing" or package not in said:
+                yield found
+            said.add(package)
 
 
 def _package(package: str, extra: str) -> Finding:

@@ -18,24 +18,36 @@ weights = typer.Typer(help="Model files: what is needed, where it is.", no_args_
 
 
 @weights.command("ls")
-def weights_ls(home: HomeOption = None, json: JsonOption = False) -> None:
-    """List every model file: licence, size, who needs it, where it was found."""
+def weights_ls(
+    every: Annotated[
+        bool, typer.Option("--all", help="Those of the small presets for tests, too.")
+    ] = False,
+    home: HomeOption = None,
+    json: JsonOption = False,
+) -> None:
+    """List every model file: licence, size, sha256, who needs it, where it was found."""
     from extract.weights import TABLE
 
-    rows = [_weights_row(name, Home.at(home)) for name in TABLE]
+    rows = [_weights_row(n, Home.at(home)) for n in TABLE if every or not TABLE[n].for_tests]
     if json:
         emit_json(rows)
         return
-    columns = ["name", "licence", "size", "needed by", "found", "source"]
+    columns = ["name", "licence", "size", "sha256", "needed by", "found", "source"]
     table(columns, [_weights_cells(row) for row in rows])
     for row in rows:
-        if row["found"] is None:
+        if row["found"] is None and "problem" in row:
+            say(f"{row['name']} is not accepted: {row['problem']}")
+        elif row["found"] is None:
             say(f"{row['name']} is missing: {row['next']}")
 
 
 def _weights_cells(row: dict[str, Any]) -> list[object]:
-    needed_by, found = ", ".join(row["needed_by"]), row["found"] or "missing"
-    return [row["name"], row["licence"], size(row["bytes"]), needed_by, found, row["source"]]
+    digests = ", ".join(digest[:12] for digest in row["sha256"]) or "not published"
+    if row["found"]:
+        digests = f"{row['found_sha256'][:12]} ({row['origin']})"
+    found = row["found"] or ("not accepted" if "problem" in row else "missing")
+    facts = [row["name"], row["licence"], size(row["bytes"]), digests]
+    return [*facts, ", ".join(row["needed_by"]), found, row["source"]]
 
 
 def _weights_row(name: str, home: Home) -> dict[str, Any]:
@@ -54,6 +66,8 @@ def _weights_row(name: str, home: Home) -> dict[str, Any]:
         found = files.find(name, home)
     except MissingError:
         return {**row, "found": None, "next": facts.next_step}
+    except InputError as error:
+        return {**row, "found": None, "problem": str(error), "next": facts.next_step}
     return {
         **row,
         "found": str(found.path),
@@ -102,7 +116,8 @@ def doctor(home: HomeOption = None, json: JsonOption = False) -> None:
     from extract.weights import TABLE
 
     place = Home.at(home)
-    report = diagnose(place, [_weights_state(name, place) for name in TABLE])
+    known = [name for name in TABLE if not TABLE[name].for_tests]
+    report = diagnose(place, [_weights_state(name, place) for name in known])
     if json:
         emit_json({"sections": report.sections, "gaps": report.gaps})
         return

@@ -107,6 +107,17 @@ class Weights:
     @property
     def next_step(self) -> str:
         """What brings the file."""
+        if self.for_tests:
+            name = self.needed_by[0]
+            return (
+                f"ask for {name} without preset=small, which is for tests: {NOBODY} its weights"
+                + (
+                    f", and {name} takes those that `avfd fit --preset small` trained"
+                    if self.trained_here
+                    else ""
+                )
+                + f"; a file of your own comes in with `avfd weights add FILE --as {self.name}`"
+            )
         if self.trained_here:
             return (
                 "train it with `avfd fit --target emotion --model "

@@ -15,7 +15,11 @@ WEIGHTS = (
         size_bytes=229_746,
         licence="Apache-2.0",
         source="Google MediaPipe, BlazeFace short range (Bazarevsky et al. 2019)",
-        needed_by=("face_track", "faces"),
+        needed_by=(
+            *("face_track", "faces", "efficientface", "emo-cnn3d"),
+            *("marlin-small", "marlin-base", "marlin-large"),
+            *("marlin-small-tokens", "marlin-base-tokens", "marlin-large-tokens"),
+        ),
         urls=(
             "https://storage.googleapis.com/mediapipe-models/face_detector/"
             "blaze_face_short_range/float16/1/blaze_face_short_range.tflite",
