@@ -28,8 +28,11 @@ from extract.nets.eat_settings import (
     SMALL,
     EatSettings,
 )
+from extract.weights.finding import read_card
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from torch import Tensor, nn
 
 SAMPLE_RATE_HZ = 16_000
@@ -62,7 +65,9 @@ class EatOptions(NetworkOptions):
             token, 50 a second: token t * 8 + f of a block stands in its slot t * 8 + f, which
             is where step t lies in time. "clip", one array a clip: all tokens of its first
             block, padding too, as 2D3MF stored them.
-        normalisation: constants of the data that the network was trained on last.
+        normalisation: constants of the data that the network was trained on last. Of the weights
+            in the table that is AudioSet; "esc50" and "spcv2" are for one's own, finetuned on
+            ESC-50 or Speech Commands v2 and added without their head.
         target_length: frames of 10 ms that the network sees at once; the sound is cut into blocks
             of as many whole seconds as fit.
         pad: what fills a picture that is too short: "mel", zeros in the log-mel, as the published
@@ -117,6 +122,8 @@ class Eat(NetworkBackbone):
         self.size = SMALL if small else self.settings
         finetuned = "-finetuned" if "finetuned" in self.name else ""
         self.weights = f"eat{finetuned}-small" if small else self.name
+        if finetuned:
+            self._check_trained_on(self.name)
         rate_hz, shape = self._grid()
         mean, std = NORMALISATIONS[options.normalisation]
         self.spec = BackboneSpec(
@@ -145,6 +152,23 @@ class Eat(NetworkBackbone):
             licence="MIT (EAT, code and weights)",
             source="EAT (Chen et al. 2024), github.com/cwx-worst-one/EAT",
         )
+
+    def check(self, files: Mapping[str, Path]) -> None:
+        super().check(files)
+        if any(read_card(path).get("origin") == "published" for path in files.values()):
+            self._check_trained_on(", ".join(map(str, files.values())))
+
+    def _check_trained_on(self, where: str) -> None:
+        """Refuse other constants than AudioSet's with weights that were trained on it last."""
+        if self.options.normalisation != "audioset":
+            raise InputError(
+                "these weights were trained on AudioSet last",
+                where=where,
+                found=f"normalisation={self.options.normalisation}",
+                accepted="normalisation=audioset",
+                next_step="other constants are for weights of your own, finetuned on that set: "
+                "add them without their head as eat or eat-large",
+            )
 
     def _grid(self) -> tuple[int, tuple[int, ...]]:
         """Rate and shape of the column."""

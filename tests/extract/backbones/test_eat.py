@@ -6,6 +6,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import torch
 from safetensors.torch import save_file
 
 from avfd.errors import AbsentError, InputError
@@ -125,6 +126,21 @@ def test_the_picture_is_the_published_one(references, options, picture):
     sound = noise(1.25)
     found = build(f"eat:{options}").picture(sound)
     np.testing.assert_allclose(found, references.eat_picture(sound, **picture), atol=1e-6)
+
+
+@pytest.mark.parametrize("constants", ["esc50", "spcv2"])
+def test_constants_of_other_sets_are_refused_with_weights_trained_on_audioset(tmp_path, constants):
+    with pytest.raises(InputError, match=r"trained on AudioSet last.*weights of your own"):
+        build(f"eat-finetuned:normalisation={constants}")
+    path = tmp_path / "eat-small.safetensors"
+    tensors = {name: torch.zeros(shape) for name, shape in PRETRAINED_SMALL.expected().items()}
+    save_file(tensors, path)
+    backbone = build(f"eat:preset=small,normalisation={constants}")
+    backbone.check({"eat-small": path})
+    path.with_suffix(".json").write_text('{"origin": "published"}')
+    with pytest.raises(InputError, match=f"found: normalisation={constants}"):
+        backbone.check({"eat-small": path})
+    build("eat:preset=small").check({"eat-small": path})
 
 
 @pytest.mark.parametrize("seconds", [10.0, 10.2, 4.7, 1.0])
