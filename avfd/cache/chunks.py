@@ -130,30 +130,35 @@ class RowStore:
         parts = list(values[first:last])
         parts[-1] = parts[-1][: high - int(starts[last - 1])]
         parts[0] = parts[0][int(begins[0] - starts[first]) :]
-        raw, block = self._empty()
-        if covered < self.length:
-            stored = await self._load(index) if covered < high - low else None
-            block[:] = 0 if stored is None else stored
-        if covered == high - low:
-            np.concatenate(parts, out=block[:covered])
-        else:
-            for at, part in zip((begins - low).tolist(), parts, strict=True):
-                block[at : at + len(part)] = part
-        await self._save(index, raw, keep_empty)
+        if covered < high - low:
+            parts = [await self._patched(index, begins - low, parts)]
+        elif covered < self.length:
+            parts.append(np.zeros((self.length - covered, *self._item), dtype=self.dtype))
+        await self._save(index, parts, keep_empty)
 
-    def _empty(self) -> tuple[NDArray[np.uint8], NDArray[Any]]:
-        """Room for a chunk as stored, and the view of it that is the rows."""
-        raw = np.empty(self.chunk_bytes + CHECKSUM_BYTES, dtype=np.uint8)
-        rows = raw[:-CHECKSUM_BYTES].view(self.dtype)
-        return raw, rows.reshape(self.length, *self._item)
+    async def _patched(
+        self, index: int, places: Rows, parts: Sequence[NDArray[Any]]
+    ) -> NDArray[Any]:
+        """The stored chunk's rows [length, *item] with each part put at its place."""
+        stored = await self._load(index)
+        block = np.zeros((self.length, *self._item), dtype=self.dtype)
+        if stored is not None:
+            block[:] = stored
+        for at, part in zip(places.tolist(), parts, strict=True):
+            block[at : at + len(part)] = part
+        return block
 
-    async def _save(self, index: int, raw: NDArray[np.uint8], keep_empty: bool) -> None:
+    async def _save(self, index: int, parts: Sequence[NDArray[Any]], keep_empty: bool) -> None:
+        """Store a chunk's rows, given in parts, which are copied once."""
         store, key = self._place(index)
-        if keep_empty or raw[:-CHECKSUM_BYTES].any():
-            raw[-CHECKSUM_BYTES:] = _checksum(raw[:-CHECKSUM_BYTES])
-            await store.set(key, cpu.Buffer(raw))
-        else:
+        if not keep_empty and not any(part.any() for part in parts):
             await store.delete(key)
+            return
+        pieces = [np.ascontiguousarray(part, dtype=self.dtype) for part in parts]
+        checksum = 0
+        for piece in pieces:
+            checksum = google_crc32c.extend(checksum, piece)
+        await store.set(key, _Whole(b"".join([*map(memoryview, pieces), _stored(checksum)])))
 
     async def _load(self, index: int) -> NDArray[Any] | None:
         """The chunk's rows [length, *item], read-only; None where it is not stored.
@@ -176,14 +181,14 @@ class RowStore:
         """Copy a chunk's file to its rows of `out`; False where that cannot be done."""
         part, skipped = self._window(index, out, low)
         whole = len(part) == self.length
-        payload = part.reshape(-1).view(np.uint8) if whole else self._empty()[0][:-CHECKSUM_BYTES]
+        room = part if whole else np.empty((self.length, *self._item), dtype=self.dtype)
+        payload = room.reshape(-1).view(np.uint8)
         checksum = np.empty(CHECKSUM_BYTES, dtype=np.uint8)
         read = self._files is not None and self._files.read(index, payload, checksum)
         if not read or (_checksum(payload) != checksum).any():
             return False
         if not whole:
-            rows = payload.view(self.dtype).reshape(self.length, *self._item)
-            part[:] = rows[skipped : skipped + len(part)]
+            part[:] = room[skipped : skipped + len(part)]
         return True
 
     def _window(self, index: int, out: NDArray[Any], low: int) -> tuple[NDArray[Any], int]:
@@ -212,9 +217,23 @@ def fetch_together(sources: Sequence[RowStore], low: int, high: int) -> list[NDA
     return [out for out, _ in parts]
 
 
+class _Whole(cpu.Buffer):
+    """Bytes on their way to the store, which asks for bytes: Zarr's own buffer would copy them."""
+
+    def __init__(self, data: bytes) -> None:
+        super().__init__(np.frombuffer(data, dtype=np.uint8))
+        self._bytes = data
+
+    def to_bytes(self) -> bytes:
+        return self._bytes
+
+
 def _checksum(payload: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    value = google_crc32c.value(payload)
-    return np.frombuffer(value.to_bytes(CHECKSUM_BYTES, "little"), dtype=np.uint8)
+    return np.frombuffer(_stored(google_crc32c.value(payload)), dtype=np.uint8)
+
+
+def _stored(checksum: int) -> bytes:
+    return checksum.to_bytes(CHECKSUM_BYTES, "little")
 
 
 async def _each(work: Callable[[int], Awaitable[None]], indices: Iterable[int]) -> None:
