@@ -158,7 +158,9 @@ class RowStore:
         checksum = 0
         for piece in pieces:
             checksum = google_crc32c.extend(checksum, piece)
-        await store.set(key, _Whole(b"".join([*map(memoryview, pieces), _stored(checksum)])))
+        await store.set(
+            key, _Whole(b"".join([*(piece.data for piece in pieces), _stored(checksum)]))
+        )
 
     async def _load(self, index: int) -> NDArray[Any] | None:
         """The chunk's rows [length, *item], read-only; None where it is not stored.
