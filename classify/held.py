@@ -63,8 +63,8 @@ class Copied:
     """All covered samples of a source in one array, in memory or in a mapped file.
 
     Attributes:
-        values: [all rows, rate, *shape], samples in their order.
-        valid: [all rows, rate].
+        values: [all rows, rate, *shape], samples in their order, read-only once copied.
+        valid: [all rows, rate], read-only too.
         starts: first row of each sample, [samples].
     """
 
@@ -77,6 +77,8 @@ class Copied:
             start, stop = self.starts[sample : sample + 2].tolist()
             values[start:stop] = view.apply(slots.values)
             self.valid[start:stop] = slots.valid
+        # What is read are views, which networks' examples are made of without another copy.
+        values.flags.writeable = self.valid.flags.writeable = False
 
     def read(self, sample: int, first: int, stop: int) -> Slots:
         start, end = self.starts[sample : sample + 2].tolist()

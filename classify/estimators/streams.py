@@ -40,7 +40,7 @@ class Stream:
 
     def gathered(self) -> Stream:
         """Without the gaps."""
-        return self.at(np.flatnonzero(self.there))
+        return self if self.there.all() else self.at(np.flatnonzero(self.there))
 
     def cut(self, most: int) -> Stream:
         """The first slots."""
@@ -64,10 +64,13 @@ class Stream:
         They count as slots, as every gap does, unless there is no slot at all: then none of the
         stream is there.
         """
-        missing = max(0, least - len(self))
-        rest = np.zeros((missing, *self.values.shape[1:]), dtype=self.values.dtype)
-        there = np.full(len(self) + missing, bool(self.there.any()))
-        return Stream(np.concatenate([self.values, rest]), there)
+        length = max(len(self), least)
+        there = np.full(length, bool(self.there.any()))
+        if length == len(self):
+            return Stream(self.values, there)
+        values = np.zeros((length, *self.values.shape[1:]), dtype=self.values.dtype)
+        values[: len(self)] = self.values
+        return Stream(values, there)
 
 
 def has_time(facts: Input) -> bool:

@@ -19,7 +19,8 @@ class TrackReader:
 
     Rows at the end in which no modality has a valid slot are cut off, and values are 0 where they
     are not valid, so nothing that stands in padding can reach a network. A modality that is
-    missing has all its rows, invalid. Floats are float32; pictures stay uint8.
+    missing has all its rows, invalid. Floats are float32; pictures stay uint8. Where nothing of a
+    sample has to be changed, its slots are views of what is held, read-only.
     """
 
     def __init__(self, features: Features, views: Mapping[str, View]) -> None:
@@ -60,6 +61,8 @@ class TrackReader:
         sample, first, stop = self._spans[modality][index].tolist()
         slots = self._held[modality].read(sample, first, min(stop, first + wanted))
         kind = np.uint8 if slots.values.dtype == np.uint8 else np.float32
+        if len(slots.valid) == wanted and slots.values.dtype == kind and slots.valid.all():
+            return slots
         values = np.zeros((wanted, *slots.values.shape[1:]), dtype=kind)
         valid = np.zeros((wanted, slots.valid.shape[1]), dtype=bool)
         valid[: len(slots.valid)] = slots.valid

@@ -7,6 +7,7 @@ import numpy as np
 from classify.estimators.streams import Stream, columns_as_slots, tokens_as_slots
 from classify.estimators.tracks import TrackReader
 from classify.features import MemorySource, Samples, Sequences, Slots
+from classify.held import held
 from classify.windows import Windows, cut
 
 
@@ -37,6 +38,17 @@ def test_invalid_values_become_zero_whatever_they_were():
     tracks = TrackReader(features([wild], [slots(1, 2)]), {})[0]
     assert tracks["audio"].values[0, :, 0].tolist() == [3, 0, 3, 3]
     assert tracks["audio"].values.dtype == np.float32
+
+
+def test_what_needs_no_change_is_not_copied():
+    whole, gap = slots(2, 4), slots(2, 4, valid=[1] * 7 + [0])
+    made = features([whole, gap], [slots(2, 2), slots(2, 2)])
+    made["audio"].source.dtype = np.dtype(np.float32)  # as columns are
+    reader, column = TrackReader(made, {}), held(made["audio"]).values
+    for index, copied in ((0, False), (1, True)):
+        values = reader[index]["audio"].values
+        assert np.shares_memory(values, column) != copied
+        assert values.flags.writeable == copied
 
 
 def test_a_missing_modality_is_zeros_of_the_others_length():
