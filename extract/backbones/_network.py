@@ -32,7 +32,7 @@ class NetworkOptions:
 
     Attributes:
         precision: of the arithmetic; results are stored as float32. Half precision is meant for a
-            GPU: what it changes is stated in docs/backbones.md.
+            GPU: what it changes is stated in docs/backbones/precision.md.
         preset: "small" is the same network with few, narrow layers, for tests and slow machines;
             nobody publishes weights for it.
     """

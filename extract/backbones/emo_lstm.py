@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Literal
@@ -157,8 +158,16 @@ class EmoLstm(TrainedBackbone):
         return Windows(cut.astype(np.float32), 0, valid)
 
     def forward(self, inputs: Tensor) -> Tensor:
-        """EMO_s [n, window_rows, 32]; invalid rows are zeros inside."""
-        return self.network.features(inputs[..., :-1], inputs[..., -1] > 0.5)
+        """EMO_s [n, window_rows, 32]; invalid rows are zeros inside.
+
+        PyTorch has a float16 LSTM for few CPUs only; there it is computed in float32.
+        """
+        import torch
+
+        kind = inputs.device.type
+        lacking = kind == "cpu" and self.options.precision == "float16"
+        with torch.autocast(kind, enabled=False) if lacking else nullcontext():
+            return self.network.features(inputs[..., :-1], inputs[..., -1] > 0.5)
 
     def slots(self, windows: Windows, outputs: NDArray[np.float32]) -> Slots:
         vectors = np.concatenate([outputs[0], *outputs[1:, -self.options.hop :]])

@@ -7,6 +7,7 @@ the table whose `Checkpoint` says what to expect.
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from dataclasses import replace
@@ -36,6 +37,7 @@ SPECS = {name: base.build(f"{name}:preset=small").spec for name in NETWORKS}
 AUDIO = [name for name in NETWORKS if SPECS[name].audio]
 FACES = [name for name in NETWORKS if SPECS[name].faces]
 SECONDS = 2.2
+PRECISION_PAGE = Path(__file__).parents[2] / "docs" / "backbones" / "precision.md"
 HEAVY = "torch pandas scipy safetensors funasr speechbrain transformers torchaudio torchvision"
 
 
@@ -204,6 +206,23 @@ def test_it_repeats(name, built, first):
     again = run(built(name))
     np.testing.assert_array_equal(again.values, first(name).values)
     np.testing.assert_array_equal(again.valid, first(name).valid)
+
+
+@pytest.mark.parametrize("precision", ["bfloat16", "float16"])
+@pytest.mark.parametrize("name", NETWORKS)
+def test_half_precision_moves_vectors_by_no_more_than_the_page_states(
+    name, precision, files, first
+):
+    page = PRECISION_PAGE.read_text(encoding="utf-8")
+    assert f"| `{name}` |" in page
+    tolerance = float(re.search(rf"\*\*Tolerance\*\*.*?{precision} ([\d.]+) %", page)[1]) / 100
+    backbone = base.build(f"{name}:preset=small,precision={precision}")
+    backbone.load(files(name))
+    half, full = run(backbone), first(name)
+    np.testing.assert_array_equal(half.valid, full.valid)
+    exact = full.values[full.valid].astype(np.float64).reshape(full.valid.sum(), -1)
+    moved = half.values[full.valid].reshape(exact.shape) - exact
+    assert (np.linalg.norm(moved, axis=1) <= tolerance * np.linalg.norm(exact, axis=1)).all()
 
 
 @pytest.mark.parametrize("name", AUDIO)
