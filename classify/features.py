@@ -10,17 +10,18 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from avfd.errors import InputError
-from classify.moments import at_rate, moments
+from classify.moments import at_rate, contrast, moments, shifts
 
 Index = NDArray[np.intp]
 Mask = NDArray[np.bool_]
+VectorKind = Literal["moments", "shifts", "moments+shifts", "contrast", "moments+contrast"]
+_WIDTHS = {"moments": 3, "shifts": 2, "contrast": 2, "itself": 1}
 Segments = tuple[tuple[float, float], ...]
 
 
@@ -128,17 +129,28 @@ class MemorySource:
 
 
 class Pieces:
-    """Stretches of a source's samples, and their moments once they have been asked for."""
+    """Stretches of a source's samples, and their vectors once they have been asked for."""
 
     def __init__(self, source: Source, spans: Index) -> None:
         """Take `spans` [pieces, 3]: sample, first row, row after the last."""
         self.source, self.spans = source, spans
+        self._vectors: dict[VectorKind, NDArray[np.float32]] = {}
 
-    @cached_property
-    def vectors(self) -> NDArray[np.float32]:
-        """A vector a piece: moments, or the clip-level vector itself; NaN where there is none."""
+    def vectors(self, kind: VectorKind = "moments") -> NDArray[np.float32]:
+        """A vector a piece, or the clip-level vector itself; NaN where there is none.
+
+        Args:
+            kind: "moments"; "shifts": see there; "contrast": of the piece in its whole sample; or
+                moments and one of the others side by side.
+        """
+        if kind not in self._vectors:
+            self._vectors[kind] = self._made(kind)
+        return self._vectors[kind]
+
+    def _made(self, kind: VectorKind) -> NDArray[np.float32]:
         source = self.source
-        width = source.dim if source.rate_hz == 0 else 3 * source.dim
+        parts = ["itself"] if source.rate_hz == 0 else kind.split("+")
+        width = source.dim * sum(_WIDTHS[part] for part in parts)
         out = np.full((len(self.spans), width), np.nan, dtype=np.float32)
         pieces_of = defaultdict(list)
         for piece, sample in enumerate(self.spans[:, 0].tolist()):
@@ -146,15 +158,19 @@ class Pieces:
                 pieces_of[sample].append(piece)
         for sample, slots in source.iterate(np.array(sorted(pieces_of), dtype=np.intp)):
             for piece in pieces_of[sample]:
-                out[piece] = self._vector(slots, *self.spans[piece, 1:])
+                first, stop = self.spans[piece, 1:].tolist()
+                out[piece] = np.concatenate([self._part(p, slots, first, stop) for p in parts])
         return out
 
-    def _vector(self, slots: Slots, first: int, stop: int) -> NDArray[np.floating]:
-        if self.source.rate_hz == 0:
+    def _part(self, part: str, slots: Slots, first: int, stop: int) -> NDArray[np.floating]:
+        if part == "itself":
             vector: NDArray[np.floating] = slots.values[0, 0]
             return vector
-        values, valid = slots.values[first:stop], slots.valid[first:stop]
-        return moments(values.reshape(-1, self.source.dim), valid.reshape(-1))
+        values, valid = slots.values.reshape(-1, self.source.dim), slots.valid.reshape(-1)
+        at, end = first * self.source.rate_hz, stop * self.source.rate_hz
+        if part == "contrast":
+            return contrast(values, valid, at, end)
+        return (moments if part == "moments" else shifts)(values[at:end], valid[at:end])
 
 
 @dataclass(frozen=True)
@@ -209,9 +225,12 @@ class Sequences:
     def __getitem__(self, index: Index) -> Sequences:
         return replace(self, where=self.where[index])
 
-    def vectors(self) -> NDArray[np.float32]:
-        """A vector a sample: [samples, 3 * dim] moments, [samples, dim] of a clip-level column."""
-        return self.pieces.vectors[self.where]
+    def vectors(self, kind: VectorKind = "moments") -> NDArray[np.float32]:
+        """A vector a sample: [samples, 3 * dim] moments, [samples, dim] of a clip-level column.
+
+        Other kinds: see `Pieces.vectors`.
+        """
+        return self.pieces.vectors(kind)[self.where]
 
     def read(self, index: int) -> Slots:
         """The numbers of one covered sample."""

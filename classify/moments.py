@@ -49,6 +49,64 @@ def moments(values: Values, valid: Mask) -> NDArray[np.float64]:
     return np.concatenate([mean, variance, np.where(constant, 0.0, kurtosis - 3.0)])
 
 
+def shifts(values: Values, valid: Mask) -> NDArray[np.float64]:
+    """How far each dimension leaves its mean and comes back: high where one stretch differs.
+
+    The range of the summed deviations from the mean over the valid slots, divided by their number,
+    and the same divided by the deviation (Hurst 1951: the rescaled range, over n). Of two levels
+    that differ by d, one of them for a share p in one stretch, the range is p (1 - p) d. It says
+    nothing of where the stretch lies or of what the levels are.
+
+    Args:
+        values: [slots, dim], read only where valid.
+        valid: [slots].
+
+    Returns:
+        [2 * dim]: all ranges, then all rescaled; NaN where no slot is valid, 0 for a constant
+        dimension.
+    """
+    seen = np.asarray(values[valid], dtype=np.float64)
+    if not len(seen):
+        return np.full(2 * values.shape[1], np.nan)
+    apart, deviation = _apart(seen)
+    sums = np.concatenate([np.zeros((1, seen.shape[1])), apart.cumsum(axis=0)]) / len(seen)
+    spread = np.where(deviation > 0, np.ptp(sums, axis=0), 0.0)
+    return np.concatenate([spread, _over(spread, deviation)])
+
+
+def contrast(values: Values, valid: Mask, first: int, stop: int) -> NDArray[np.float64]:
+    """How far the mean of a stretch lies from the mean of all slots, whatever the direction.
+
+    Args:
+        values: [slots, dim] of the whole clip, read only where valid.
+        valid: [slots].
+        first, stop: the stretch, in slots.
+
+    Returns:
+        [2 * dim]: all distances, then the same divided by the deviation over all slots; NaN where
+        no slot of the stretch is valid.
+    """
+    if not valid[first:stop].any():
+        return np.full(2 * values.shape[1], np.nan)
+    there = np.flatnonzero(valid)
+    apart, deviation = _apart(np.asarray(values[there], dtype=np.float64))
+    inside = apart[(there >= first) & (there < stop)]
+    distance = np.where(deviation > 0, np.abs(inside.mean(axis=0)), 0.0)
+    return np.concatenate([distance, _over(distance, deviation)])
+
+
+def _apart(seen: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Deviations from the mean, and their root mean square; 0 where that is but rounding."""
+    apart = seen - seen.mean(axis=0)
+    deviation = np.sqrt((apart**2).mean(axis=0))
+    return apart, np.where(deviation <= _CONSTANT * np.abs(seen).max(axis=0), 0.0, deviation)
+
+
+def _over(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.float64]:
+    """a / b, 0 where b is."""
+    return np.divide(a, b, out=np.zeros_like(a), where=b > 0)
+
+
 def at_rate(values: Values, valid: Mask, rate_hz: int) -> tuple[NDArray[np.float32], Mask]:
     """The same seconds at another rate: slot means going down, repetition going up.
 

@@ -10,8 +10,8 @@ import numpy as np
 
 from classify.estimators.base import Floats, Validation, class_weights, register
 from classify.estimators.settings import Span
-from classify.estimators.vectors import VectorEstimator, matrix
-from classify.features import Features, Index
+from classify.estimators.vectors import VectorEstimator
+from classify.features import Features, Index, VectorKind
 
 MODEL_FILE = "lightgbm.txt"
 
@@ -28,6 +28,7 @@ class LightGBMSettings:
             tenth of them.
         feature_share: of the columns that a tree may look at.
         l2: penalty on the leaves.
+        vectors: of what it sees; see `features.Pieces`.
     """
 
     rounds: int = 100
@@ -36,6 +37,7 @@ class LightGBMSettings:
     min_leaf: int = 20
     feature_share: float = 1.0
     l2: float = 0.0
+    vectors: VectorKind = "moments"
 
 
 @register("lightgbm")
@@ -59,7 +61,7 @@ class LightGBM(VectorEstimator):
         import lightgbm
 
         weights = class_weights(y, self.options)
-        data = lightgbm.Dataset(matrix(features), label=y, weight=weights, free_raw_data=True)
+        data = lightgbm.Dataset(self.matrix(features), label=y, weight=weights, free_raw_data=True)
         rounds = self.settings.rounds
         self.booster_ = lightgbm.train(self._parameters(len(y)), data, num_boost_round=rounds)
 
@@ -80,7 +82,7 @@ class LightGBM(VectorEstimator):
         }
 
     def _predict(self, features: Features) -> Floats:
-        p = np.asarray(self.booster_.predict(matrix(features)), dtype=np.float64)
+        p = np.asarray(self.booster_.predict(self.matrix(features)), dtype=np.float64)
         return p if p.ndim == 2 else np.stack([1.0 - p, p], axis=1)
 
     def _save(self, folder: Path) -> None:

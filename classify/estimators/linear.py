@@ -11,8 +11,8 @@ import numpy as np
 from avfd.errors import InputError
 from classify.estimators.base import Floats, Validation, class_weights, register
 from classify.estimators.settings import Span
-from classify.estimators.vectors import VectorEstimator, matrix
-from classify.features import Features, Index
+from classify.estimators.vectors import VectorEstimator
+from classify.features import Features, Index, VectorKind
 
 MODEL_FILE = "model.skops"
 CALIBRATION_FOLDS = 5
@@ -30,10 +30,12 @@ class PenaltySettings:
             strong enough for 6,373 functionals.
         scaling: "deviation": each number to mean 0 and deviation 1; "quantiles": by its rank among
             the training clips onto a normal curve, which tames numbers of any tail.
+        vectors: of what it sees; see `features.Pieces`.
     """
 
     c: float
     scaling: Literal["deviation", "quantiles"] = "deviation"
+    vectors: VectorKind = "moments"
 
 
 SEARCH_C = {"c": Span(1e-4, 1e2, log=True)}
@@ -67,6 +69,9 @@ class _Sklearn(VectorEstimator):
     def _load(self, folder: Path) -> None:
         self.parts_ = load_trusted(folder / MODEL_FILE)
 
+    def _doubles(self, features: Features) -> Floats:
+        return self.matrix(features).astype(np.float64)
+
     def _spread(self, probabilities: Floats, seen: Index) -> Floats:
         """Columns for the classes that training never saw, at 0."""
         out = np.zeros((len(probabilities), self.options.classes))
@@ -89,10 +94,6 @@ def load_trusted(path: Path) -> Any:
     return load(path, trusted=list(TRUSTED_TYPES))
 
 
-def _doubles(features: Features) -> Floats:
-    return matrix(features).astype(np.float64)
-
-
 @register("logreg")
 class LogisticRegression(_Sklearn):
     """Multinomial logistic regression with an L2 penalty."""
@@ -107,11 +108,13 @@ class LogisticRegression(_Sklearn):
 
         model = scaled(Logistic(C=self.settings.c, max_iter=2000), self.settings)
         weights = class_weights(y, self.options)
-        self.parts_ = {"model": model.fit(_doubles(features), y, classify__sample_weight=weights)}
+        self.parts_ = {
+            "model": model.fit(self._doubles(features), y, classify__sample_weight=weights)
+        }
 
     def _predict(self, features: Features) -> Floats:
         model = self.parts_["model"]
-        return self._spread(model.predict_proba(_doubles(features)), model.classes_)
+        return self._spread(model.predict_proba(self._doubles(features)), model.classes_)
 
 
 class _Margins(_Sklearn):
@@ -128,7 +131,7 @@ class _Margins(_Sklearn):
     def _fit(
         self, features: Features, y: Index, groups: list[str], validation: Validation | None
     ) -> None:
-        x, weights = _doubles(features), class_weights(y, self.options)
+        x, weights = self._doubles(features), class_weights(y, self.options)
         margins = self._held_out_margins(x, y, weights, groups)
         self.parts_ = {"model": self._fitted(x, y, weights), "slopes": None}
         if margins is not None:
@@ -159,7 +162,7 @@ class _Margins(_Sklearn):
     def _predict(self, features: Features) -> Floats:
         model = self.parts_["model"]
         slope, offset = self.parts_["slopes"] or (1.0, 0.0)
-        margins = slope * _margins(model, _doubles(features)) + offset
+        margins = slope * _margins(model, self._doubles(features)) + offset
         return self._spread(_softmax(margins), model.classes_)
 
 

@@ -6,29 +6,43 @@ import numpy as np
 from numpy.typing import NDArray
 
 from classify.estimators.base import Estimator
-from classify.features import Features, Mask
+from classify.features import Features, Mask, VectorKind
 
 
 class VectorEstimator(Estimator):
     """Base of the estimators on vectors.
 
     Modalities are concatenated; where one is missing its numbers are NaN, and with several
-    modalities a column each says so.
+    modalities a column each says so. Which vectors these are is the setting `vectors`, where the
+    estimator has it.
     """
 
     def usable(self, features: Features) -> Mask:
         """Samples with a vector of at least one modality."""
-        there = [~np.isnan(s.vectors()).all(axis=1) for s in features.values()]
+        there = [~np.isnan(s.vectors(self.vectors)).all(axis=1) for s in features.values()]
         return np.asarray(np.stack(there).any(axis=0))
 
+    @property
+    def vectors(self) -> VectorKind:
+        """The kind of vectors it is given."""
+        return getattr(self.settings, "vectors", "moments")
 
-def matrix(features: Features) -> NDArray[np.float32]:
+    def matrix(self, features: Features) -> NDArray[np.float32]:
+        """What it sees: see `matrix`."""
+        return matrix(features, self.vectors)
+
+
+def matrix(features: Features, kind: VectorKind = "moments") -> NDArray[np.float32]:
     """Vectors of all modalities side by side, then an indicator of each missing modality.
+
+    Args:
+        features: modality → sequences.
+        kind: of vectors, see `features.Pieces`.
 
     Returns:
         [samples, sum of vector lengths (+ modalities where there are several)]; NaN where missing.
     """
-    vectors = [s.vectors() for s in features.values()]
+    vectors = [s.vectors(kind) for s in features.values()]
     if len(vectors) == 1:
         return vectors[0]
     missing = np.stack([np.isnan(v).all(axis=1) for v in vectors], axis=1)

@@ -10,7 +10,7 @@ from avfd.cache import Cache
 from avfd.errors import FingerprintError, InputError
 from classify.columns import CacheSource, Unit
 from classify.features import MemorySource, Sequences, Slots, together
-from classify.moments import at_rate, moments, small_pictures
+from classify.moments import at_rate, contrast, moments, shifts, small_pictures
 from classify.windows import Windows, cut
 
 RNG = np.random.default_rng(0)
@@ -235,3 +235,32 @@ def test_windows_are_cut_at_the_same_seconds_in_all_modalities(av_home):
     whole = samples.features["audio"].read(0)
     np.testing.assert_array_equal(audio.read(1).values, whole.values[1:3])
     assert windows.samples.y.tolist() == [windows.owner[i] for i in range(len(windows.owner))]
+
+
+def test_two_levels_shift_by_their_shares_times_their_difference() -> None:
+    values = np.array([[1.0, 5.0]] * 3 + [[4.0, 5.0]] * 2 + [[1.0, 5.0]] * 5)
+    found = shifts(np.concatenate([values, [[99.0, 99.0]]]), np.array([True] * 10 + [False]))
+    share, apart = 0.2, 3.0
+    deviation = apart * np.sqrt(share * (1 - share))
+    wanted = share * (1 - share) * apart
+    np.testing.assert_allclose(found, [wanted, 0.0, wanted / deviation, 0.0])
+    assert np.isnan(shifts(values, np.zeros(10, bool))).all()
+
+
+def test_contrast_is_a_stretch_against_the_whole_clip() -> None:
+    values = np.array([[0.0], [0.0], [4.0], [0.0], [7.0]])
+    valid = np.array([True, True, True, True, False])
+    np.testing.assert_allclose(contrast(values, valid, 2, 3), [3.0, 3.0 / np.sqrt(3.0)])
+    np.testing.assert_allclose(contrast(values, valid, 0, 2), [1.0, 1.0 / np.sqrt(3.0)])
+    assert np.isnan(contrast(values, valid, 4, 5)).all()
+
+
+def test_kinds_of_vectors_stand_side_by_side_and_a_window_knows_its_clip() -> None:
+    values = np.arange(24, dtype=np.float32).reshape(4, 2, 3)
+    source = MemorySource("c", [Slots(values, np.ones((4, 2), bool))], 2, 3)
+    pieces = Sequences.of(source).cut(np.array([[0, 0, 2], [0, 2, 4]]))
+    both = pieces.vectors("moments+contrast")
+    assert both.shape == (2, 9 + 6)
+    np.testing.assert_array_equal(both[:, :9], pieces.vectors())
+    np.testing.assert_array_equal(both[:, 9:12], np.full((2, 3), 6.0))
+    assert pieces.vectors("shifts").shape == (2, 6)
