@@ -142,7 +142,7 @@ def measured(home: Home, made: ForgedSet, options: argparse.Namespace) -> dict[s
     return {
         "title": made.title,
         "aim": made.aim,
-        "facts": facts_of(list(clips.values()), options),
+        "facts": facts_of(made.name, list(clips.values()), options),
         "probe": asdict(auc(probed(list(clips.values()), root, options.folds), drawn)),
         "lines": sorted(lines, key=lambda line: -line["validation"]),
         "chosen": nested(tables, clips, drawn),
@@ -194,11 +194,11 @@ def _differs(clips: Sequence[Clip], part: str) -> bool:
     return FAKE in labels and labels != [clip.label for clip in clips]
 
 
-def facts_of(clips: Sequence[Clip], options: argparse.Namespace) -> dict[str, Any]:
+def facts_of(name: str, clips: Sequence[Clip], options: argparse.Namespace) -> dict[str, Any]:
     """How, when and on what it was measured."""
-    given = [word for word in sys.argv[1:] if not Path(word).is_absolute()]
     return {
-        "command": f"python -m benchmarks.forged {' '.join(given)}",
+        "command": "python -m benchmarks.forged --root CLIPS --table CLIPS.csv --folder DIR "
+        f"--set {name}",
         "date": datetime.now(UTC).date().isoformat(),
         "hardware": f"{len(os.sched_getaffinity(0))} cores ({platform.machine()}), no GPU",
         "fakes": sum(clip.label == FAKE for clip in clips),
@@ -207,6 +207,7 @@ def facts_of(clips: Sequence[Clip], options: argparse.Namespace) -> dict[str, An
         "groups": len({clip.group for clip in clips}),
         "folds": options.folds,
         "epochs": options.epochs,
+        "longest": options.longest,
         "seed": options.seed,
         "replicates": options.replicates,
     }
@@ -234,7 +235,7 @@ def main() -> None:
     parser.add_argument("--set", nargs="+", choices=[s.name for s in SETS], help="default: all")
     parser.add_argument("--systems", nargs="+", metavar="WORD", help="with a word in their name")
     parser.add_argument("--folds", type=int, default=5)
-    parser.add_argument("--epochs", type=int, default=15, help="of networks, at the most")
+    parser.add_argument("--epochs", type=int, default=8, help="of networks, at the most")
     parser.add_argument("--longest", type=float, default=8.0, help="seconds of a clip")
     parser.add_argument("--replicates", type=int, default=2000)
     parser.add_argument("--seed", type=int, default=0)
