@@ -16,9 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avfd.errors import AbsentError, InputError
-from avfd.specs import BackboneSpec, FaceInput, Scalar
+from avfd.specs import MAX_MARGIN, MAX_RATE_HZ, BackboneSpec, FaceInput, Scalar
 from extract.backbones._face_facts import DETECTOR, track_facts
 from extract.backbones._network import NetworkBackbone, NetworkOptions, Windows
+from extract.backbones._ranges import check_ranges
 from extract.backbones._spans import means
 from extract.backbones.base import FaceBlock, Slots, register
 from extract.nets.efficientface_settings import PUBLISHED, SMALL, EfficientFaceSettings
@@ -115,11 +116,13 @@ DEFAULT = EfficientFaceOptions()
 def efficientface_spec(options: EfficientFaceOptions) -> BackboneSpec:
     """The spec of that way."""
     way, settings = options.way, options.settings
-    if way.rate_hz < 1 or (options.preset == "small" and options.classes):
+    check_ranges(NAME, options, {"rate_hz": (1, MAX_RATE_HZ), "margin": (0, MAX_MARGIN)})
+    if options.preset == "small" and options.classes:
         raise InputError(
-            "at least one crop a second is needed, and the small preset has no classes",
+            "the small preset has no classes",
             where=NAME,
-            found=f"rate_hz={way.rate_hz}, preset={options.preset}, classes={options.classes}",
+            found=f"preset=small, classes={options.classes}",
+            accepted="classes=0 with preset=small",
         )
     facts: dict[str, Scalar] = {
         "output": way.output,

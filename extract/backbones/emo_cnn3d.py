@@ -16,9 +16,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avfd.errors import AbsentError, InputError
-from avfd.specs import BackboneSpec, FaceInput, Scalar
+from avfd.specs import (
+    MAX_MARGIN,
+    MAX_RATE_HZ,
+    MAX_SIZE_PX,
+    BackboneSpec,
+    FaceInput,
+    Scalar,
+)
 from extract.backbones._face_facts import DETECTOR, track_facts
 from extract.backbones._network import NetworkOptions, Windows
+from extract.backbones._ranges import MAX_DIM, check_ranges
 from extract.backbones._trained import TrainedBackbone
 from extract.backbones.base import Backbone, FaceBlock, Slots, register
 from extract.nets.emo_settings import CNN3D, FRAMES
@@ -33,6 +41,14 @@ NAME = "emo-cnn3d"
 STACK = 7  # faces that a vector of the exact network sees
 HALF = STACK // 2
 VECTORS = 30  # that one window gives
+RANGES = {
+    "rate_hz": (1, MAX_RATE_HZ),
+    "hop_frames": (1, VECTORS),
+    "kernel_frames": (1, VECTORS - 1),
+    "dim": (1, MAX_DIM),
+    "size_px": (1, MAX_SIZE_PX),
+    "margin": (0, MAX_MARGIN),
+}
 
 
 @dataclass(frozen=True)
@@ -70,17 +86,17 @@ class EmoCnn3dOptions(NetworkOptions):
     interpolation: Literal["bilinear", "bicubic", "area"] = "bicubic"
 
     def __post_init__(self) -> None:
+        check_ranges(NAME, self, RANGES)
         idle = ("kernel_frames",) if self.network == "exact" else ("pad", "hop_frames")
         given = [name for name in idle if getattr(self, name) != type(self).__dict__[name]]
-        if given or self.rate_hz < 1 or self.hop_frames < 1 or self.kernel_frames % 2 == 0:
+        if given or self.kernel_frames % 2 == 0:
             raise InputError(
                 "these options do not fit each other",
                 where=NAME,
-                found=f"network={self.network}, rate_hz={self.rate_hz}, "
-                f"hop_frames={self.hop_frames}, pad={self.pad}, "
+                found=f"network={self.network}, hop_frames={self.hop_frames}, pad={self.pad}, "
                 f"kernel_frames={self.kernel_frames}",
-                accepted="rate_hz and hop_frames of 1 or more, pad and hop_frames with "
-                "network=exact, an odd kernel_frames with network=frames",
+                accepted="pad and hop_frames with network=exact, an odd kernel_frames with "
+                "network=frames",
             )
 
     @property

@@ -16,10 +16,11 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from avfd.errors import AbsentError, InputError
+from avfd.errors import AbsentError
 from avfd.specs import BackboneSpec
 from extract.backbones._network import ColumnBlock, NetworkOptions, Windows
 from extract.backbones._opensmile import LICENCE
+from extract.backbones._ranges import MAX_DIM, MAX_WINDOW_ROWS, check_ranges
 from extract.backbones._trained import TrainedBackbone
 from extract.backbones.base import Slots, register
 from extract.nets.emo_settings import LSTM
@@ -67,13 +68,12 @@ class EmoLstmOptions(NetworkOptions):
     dim: int = 32
 
     def __post_init__(self) -> None:
-        if not (1 <= self.rate_hz <= READS_HZ and 1 <= self.hop <= self.window_rows):
-            raise InputError(
-                "rows cannot be had so often, or windows do not reach each other",
-                where=NAME,
-                found=f"rate_hz={self.rate_hz}, window_rows={self.window_rows}, hop={self.hop}",
-                accepted=f"rate_hz from 1 to {READS_HZ}, 1 <= hop_rows <= window_rows",
-            )
+        ranges = {
+            "rate_hz": (1, READS_HZ),
+            "window_rows": (1, MAX_WINDOW_ROWS),
+            "dim": (1, MAX_DIM),
+        }
+        check_ranges(NAME, self, {**ranges, "hop_rows": (1, self.window_rows)})
 
     @property
     def hop(self) -> int:

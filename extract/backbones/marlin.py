@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from avfd.errors import AbsentError, InputError
-from avfd.specs import BackboneSpec, FaceInput
+from avfd.errors import AbsentError
+from avfd.specs import MAX_MARGIN, MAX_RATE_HZ, BackboneSpec, FaceInput
 from extract.backbones._face_facts import DETECTOR, track_facts
 from extract.backbones._marlin_windows import (
     FRAMES,
@@ -30,6 +30,7 @@ from extract.backbones._marlin_windows import (
     slots_of,
 )
 from extract.backbones._network import NetworkBackbone, NetworkOptions, Windows
+from extract.backbones._ranges import check_ranges
 from extract.backbones.base import FaceBlock, Slots, register
 from extract.nets.marlin_settings import BASE, LARGE, SMALL, TINY, TUBELET, MarlinSettings
 
@@ -59,12 +60,7 @@ class MarlinOptions(NetworkOptions):
     norm: bool = False
 
     def __post_init__(self) -> None:
-        if self.fps < 1 or self.margin < 0:
-            raise InputError(
-                "at least one frame a second, and no negative margin",
-                where="marlin",
-                found=f"fps={self.fps}, margin={self.margin}",
-            )
+        check_ranges("marlin", self, {"fps": (1, MAX_RATE_HZ), "margin": (0, MAX_MARGIN)})
 
     @property
     def frames_hz(self) -> int:

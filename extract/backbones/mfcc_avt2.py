@@ -85,12 +85,12 @@ class MfccAvt2Options:
             own.step_ms if self.step_ms is None else self.step_ms,
             self.window or own.window,
         )
-        if not 0 < frames.length <= FFT_SIZE or frames.step < 1:
+        if not 0 < frames.length <= FFT_SIZE or not 1 <= frames.step <= SAMPLE_RATE_HZ:
             raise InputError(
                 "a frame does not fit into the transform",
                 where="mfcc-avt2",
                 found=f"window_ms={frames.window_ms:g}, step_ms={frames.step_ms:g}",
-                accepted=f"up to {1000 * FFT_SIZE / SAMPLE_RATE_HZ:g} ms, every 0.02 ms or more",
+                accepted=f"up to {1000 * FFT_SIZE / SAMPLE_RATE_HZ:g} ms, every 0.02 to 1,000 ms",
             )
         return frames
 

@@ -18,6 +18,7 @@ from avfd.errors import AbsentError
 from avfd.nets.settings import ResNet18Settings
 from avfd.specs import BackboneSpec
 from extract.backbones._network import ColumnBlock, NetworkOptions, Windows
+from extract.backbones._ranges import MAX_DIM, check_ranges
 from extract.backbones._trained import TrainedBackbone
 from extract.backbones.base import Slots, register
 from extract.nets.emo_settings import RESNET18
@@ -40,6 +41,9 @@ class ResNet18Options(NetworkOptions):
     """
 
     width: int | None = None
+
+    def __post_init__(self) -> None:
+        check_ranges(NAME, self, {"width": (1, MAX_DIM // 8)})
 
     @property
     def settings(self) -> ResNet18Settings:

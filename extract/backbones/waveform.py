@@ -12,6 +12,7 @@ from extract.backbones._slots import core_slots
 from extract.backbones.base import AudioBlock, Backbone, Slots, register
 
 SLOT_RATES_HZ = (100, 50)
+MIN_RATE_HZ, MAX_RATE_HZ = 1_000, 384_000
 
 
 @dataclass(frozen=True)
@@ -26,13 +27,13 @@ DEFAULT = WaveformOptions()
 
 def waveform_spec(sample_rate_hz: int) -> BackboneSpec:
     """The spec at that rate, a whole number of samples a slot."""
-    rates = [rate for rate in SLOT_RATES_HZ if sample_rate_hz > 0 and sample_rate_hz % rate == 0]
-    if not rates:
+    rates = [rate for rate in SLOT_RATES_HZ if sample_rate_hz % rate == 0]
+    if not rates or not MIN_RATE_HZ <= sample_rate_hz <= MAX_RATE_HZ:
         raise InputError(
             "a slot of the waveform is 10 or 20 ms of whole samples",
-            where="waveform",
-            found=f"{sample_rate_hz} Hz",
-            accepted="a multiple of 50 Hz",
+            where="waveform:sample_rate_hz",
+            found=sample_rate_hz,
+            accepted=f"a multiple of 50 from {MIN_RATE_HZ:,} to {MAX_RATE_HZ:,}",
         )
     rate_hz = rates[0]
     return BackboneSpec(

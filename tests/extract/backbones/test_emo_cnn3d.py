@@ -223,8 +223,6 @@ def test_weights_that_do_not_fit_are_refused(randomised: Randomised, tmp_path: P
 
 def test_options_that_do_not_fit_each_other_are_refused() -> None:
     for options in (
-        "rate_hz=0",
-        "hop_frames=0",
         "network=frames,hop_frames=7",
         "network=frames,pad=none",
         "network=frames,kernel_frames=2",
