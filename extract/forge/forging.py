@@ -19,7 +19,7 @@ from avfd.home import Home
 from avfd.specs import DONE
 from extract.forge import manipulations
 from extract.forge.material import Material, load
-from extract.forge.plans import KINDS, SPLICED, Forgery, plan
+from extract.forge.plans import KINDS, OFFSET, SPLICED, Forgery, plan
 from extract.forge.vocoders import vocoder
 from extract.forge.writing import write
 from extract.pool import Crash, Pool, core_count
@@ -219,7 +219,7 @@ def build_forging(work: Work) -> Callable[[Forgery], None]:
         return held[at]
 
     def make(forgery: Forgery) -> None:
-        own = material(forgery.clip, forgery.seconds)
+        own = material(forgery.clip, forgery.read_seconds)
         donor = None
         if forgery.donor is not None:
             donor = load(forgery.donor, work.roots, track, forgery.seconds)
@@ -231,7 +231,8 @@ def build_forging(work: Work) -> Callable[[Forgery], None]:
             donor,
             forgery.segment,
             work.vocoder,
-            _drawn(forgery, _FAKE),
+            # Both of an offset's pair are moved by one draw.
+            _drawn(forgery, _TWIN if forgery.kind == OFFSET else _FAKE),
         )
         write(work.into / twin, real, _drawn(forgery, _ROOM))
         write(work.into / fake, said, _drawn(forgery, _ROOM))

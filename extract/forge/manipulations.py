@@ -13,6 +13,7 @@ from extract.forge.plans import (
     BOTH_SWAP,
     FACE_BLEND,
     OFFSET,
+    SPARE_SECONDS,
     SPLICED,
     VIDEO_SWAP,
     VOCODER,
@@ -37,7 +38,7 @@ def faked(
     Args:
         kind: in `plans.KINDS`.
         own: the clip; of kinds in `plans.SPLICED` its twin, so that the track that stays has the
-            twin's joins too.
+            twin's joins too; of an offset `plans.SPARE_SECONDS` longer than what is made.
         donor: the other person, where the kind needs one.
         at: the segment in seconds.
         vocoder: of the kind "vocoder".
@@ -46,7 +47,8 @@ def faked(
     if kind == VOCODER:
         return replace(own, sound=_mixed_sound(own.sound, _voiced(own.sound, vocoder, drawn), at))
     if kind == OFFSET:
-        return replace(own, sound=_mixed_sound(own.sound, _moved(own.sound, drawn), at))
+        start, sound_start, picture_start = _starts(drawn)
+        return _spliced(_part(own, start, start), _part(own, picture_start, sound_start), at)
     assert donor is not None
     if kind == FACE_BLEND:
         return replace(own, pictures=_blended(own, donor, at))
@@ -59,12 +61,22 @@ def faked(
 
 
 def twin(kind: str, own: Material, at: Segment, drawn: Drawn) -> Material:
-    """The same clip with the same joins and resampling, and nothing false in it."""
+    """The same clip with the same joins and resampling, and nothing false in it.
+
+    An offset's twin has the sound of the fake to the sample, and pictures that are moved with it.
+    """
     if kind == FACE_BLEND:
         return replace(own, pictures=_blended(own, own, at))
+    if kind == OFFSET:
+        start, sound_start, _ = _starts(drawn)
+        return _spliced(_part(own, start, start), _part(own, sound_start, sound_start), at)
     if kind not in SPLICED:
         return own
-    other = _elsewhere(own, at, drawn)
+    return _spliced(own, _elsewhere(own, at, drawn), at)
+
+
+def _spliced(own: Material, other: Material, at: Segment) -> Material:
+    """`other` inside the segment, seen and heard."""
     return replace(
         own,
         pictures=_mixed_pictures(own.pictures, other.pictures, at),
@@ -73,11 +85,16 @@ def twin(kind: str, own: Material, at: Segment, drawn: Drawn) -> Material:
 
 
 def _elsewhere(own: Material, at: Segment, drawn: Drawn) -> Material:
-    """The clip moved in time, sound and picture together, so that a splice joins two moments."""
+    """The clip moved in time, sound and picture together, so that a splice joins two moments.
+
+    Its own ends never come to lie inside the segment: they would be one more cut there. A segment
+    that leaves no other moment (the whole clip) is not moved; the fake has no join then either.
+    """
     frames = len(own.pictures)
-    most = max(1, frames - round((at[1] - at[0]) * FPS))
-    by = int(drawn.integers(1, most + 1)) if frames > 1 else 0
-    by = min(by, frames - 1)
+    first, stop = round(at[0] * FPS), round(at[1] * FPS)
+    moves = np.arange(stop - frames + 1, first)  # a frame is left for the fades at either end
+    far = np.abs(moves) >= min(FPS // 2, np.abs(moves).max(initial=0))
+    by = int(drawn.choice(moves[far & (moves != 0)])) if (moves != 0).any() else 0
     return replace(
         own,
         pictures=np.roll(own.pictures, by, axis=0),
@@ -89,10 +106,22 @@ def _voiced(sound: Sound, vocoder: str, drawn: Drawn) -> Sound:
     return resynthesise(vocoder, sound, SAMPLE_RATE_HZ, drawn)
 
 
-def _moved(sound: Sound, drawn: Drawn) -> Sound:
-    """The sound late or early by 0.3 to 0.6 s; what falls off one end comes in at the other."""
-    by = drawn.uniform(*OFFSET_SECONDS) * drawn.choice((-1, 1))
-    return np.roll(sound, round(by * SAMPLE_RATE_HZ))
+def _starts(drawn: Drawn) -> tuple[int, int, int]:
+    """Frames of the clip at which the stretch begins, and what is put into it: sound, pictures.
+
+    The last two lie 0.3 to 0.6 s apart, the sound late or early, the first between them.
+    """
+    apart = round(drawn.uniform(*OFFSET_SECONDS) * FPS)
+    sound, pictures = (apart, 0) if drawn.random() < 0.5 else (0, apart)
+    return apart // 2, sound, pictures
+
+
+def _part(own: Material, picture_start: int, sound_start: int) -> Material:
+    """A stretch of the clip, its pictures and its sound from these frames on."""
+    frames = len(own.pictures) - round(SPARE_SECONDS[OFFSET] * FPS)
+    seen, heard = slice(picture_start, picture_start + frames), SAMPLE_RATE_HZ // FPS
+    sound = own.sound[sound_start * heard : (sound_start + frames) * heard]
+    return Material(own.pictures[seen], own.boxes[seen], sound)
 
 
 def _as_loud(sound: Sound, like: Sound) -> Sound:

@@ -30,6 +30,8 @@ SPLICED = (AUDIO_SWAP, VIDEO_SWAP, BOTH_SWAP)
 MIN_SECONDS = 2.0
 POOL_GROUPS = 3
 """So many groups, or one or two more, lend each other donors."""
+SPARE_SECONDS = {OFFSET: 0.6}
+"""So much more of the clip is read: what moves in time needs it, so that nothing is cut short."""
 EDGE_SECONDS = 0.25
 """A local fake begins and ends at least so far from the clip's ends."""
 
@@ -57,6 +59,11 @@ class Forgery:
     segment: Segment
     seed: tuple[int, ...]
     variant: int = 0
+
+    @property
+    def read_seconds(self) -> float:
+        """How much of the clip the making needs."""
+        return self.seconds + SPARE_SECONDS.get(self.kind, 0.0)
 
     @property
     def labels(self) -> tuple[str, str]:
@@ -123,7 +130,8 @@ def plan(
         donor = _donor(clip, pool_of[_group(clip)], drawn) if kind in NEED_DONOR else None
         if kind in NEED_DONOR and donor is None:
             continue
-        seconds = min(clip.seconds, longest_seconds, donor.seconds if donor else clip.seconds)
+        own_seconds = min(clip.seconds, longest_seconds) - SPARE_SECONDS.get(kind, 0.0)
+        seconds = min(own_seconds, donor.seconds if donor else own_seconds)
         # The whole of somebody else, seen and heard, would be a real clip of theirs.
         segment = _segment(seconds, "local" if kind == BOTH_SWAP else extent, drawn)
         own = (seed, number, len(made))

@@ -28,6 +28,8 @@ from extract.forge.material import FPS, FRAME_PX, SAMPLE_RATE_HZ, Material
 
 SECONDS = 3.0
 AT = (1.0, 2.0)
+STILL = sorted(set(plans.KINDS) - {plans.OFFSET})
+"""Kinds that move nothing in time."""
 
 
 def voice(seed: int, seconds: float = SECONDS) -> np.ndarray:
@@ -95,7 +97,7 @@ def drawn() -> np.random.Generator:
     return np.random.default_rng(3)
 
 
-@pytest.mark.parametrize("kind", sorted(plans.KINDS))
+@pytest.mark.parametrize("kind", STILL)
 def test_outside_its_segment_a_fake_is_its_clip(kind: str) -> None:
     own, donor = material(1), material(2)
     made = manipulations.faked(kind, own, donor, AT, "griffin-lim", drawn())
@@ -108,7 +110,7 @@ def test_outside_its_segment_a_fake_is_its_clip(kind: str) -> None:
         np.testing.assert_array_equal(made.pictures[part], own.pictures[part])
 
 
-@pytest.mark.parametrize("kind", sorted(plans.KINDS))
+@pytest.mark.parametrize("kind", STILL)
 def test_inside_its_segment_the_labelled_tracks_and_they_alone_change(kind: str) -> None:
     own, donor = material(1), material(2)
     made = manipulations.faked(kind, own, donor, AT, "griffin-lim", drawn())
@@ -116,7 +118,7 @@ def test_inside_its_segment_the_labelled_tracks_and_they_alone_change(kind: str)
     heard = np.abs(made.sound - own.sound)[first:stop].mean() > 1e-3
     frame = round(sum(AT) / 2 * FPS)
     seen = bool((made.pictures[frame] != own.pictures[frame]).any())
-    assert heard == (kind in (*plans.FAKE_SOUND, plans.OFFSET))
+    assert heard == (kind in plans.FAKE_SOUND)
     assert seen == (kind in plans.FAKE_PICTURE)
 
 
@@ -144,6 +146,59 @@ def test_the_twin_of_a_swap_is_spliced_with_another_moment_of_itself_in_step() -
         own.sound[source * size : (source + 1) * size],
         atol=1e-6,
     )
+
+
+@pytest.mark.parametrize("at", [(0.5, 1.4), (1.2, 2.75), (0.25, 0.6)])
+def test_the_splice_of_a_twin_is_one_moment_without_the_ends_of_the_clip(at) -> None:
+    own = material(1)
+    frames = np.arange(len(own.pictures), dtype=np.uint8)
+    own = replace(own, pictures=np.tile(frames[:, None, None, None], (1, FRAME_PX, FRAME_PX, 3)))
+    inside = slice(round(at[0] * FPS) + 1, round(at[1] * FPS) - 1)
+    for seed in range(20):
+        made = manipulations.twin(plans.VIDEO_SWAP, own, at, np.random.default_rng(seed))
+        shown = made.pictures[inside, 0, 0, 0].astype(int)
+        assert (np.diff(shown) == 1).all()
+        assert abs(shown[0] - inside.start) >= FPS // 2
+
+
+def test_the_twin_of_a_swap_of_the_whole_clip_has_no_join() -> None:
+    own = material(1)
+    made = manipulations.twin(plans.AUDIO_SWAP, own, (0.0, SECONDS), drawn())
+    np.testing.assert_array_equal(made.sound, own.sound)
+    np.testing.assert_array_equal(made.pictures, own.pictures)
+
+
+@pytest.mark.parametrize("at", [(0.0, SECONDS - 0.6), (0.8, 1.6)])
+def test_an_offset_has_the_sound_of_its_twin_and_other_pictures_with_the_same_joins(at) -> None:
+    own = material(1)
+    size = SAMPLE_RATE_HZ // FPS
+    numbers = np.arange(len(own.pictures), dtype=np.uint8)
+    own = replace(
+        own,
+        pictures=np.tile(numbers[:, None, None, None], (1, FRAME_PX, FRAME_PX, 3)),
+        sound=np.repeat(numbers, size).astype(np.float32),
+    )
+    for seed in range(20):
+        fake, twin = (
+            make(seed)
+            for make in (
+                lambda s: manipulations.faked(
+                    plans.OFFSET, own, None, at, "griffin-lim", np.random.default_rng(s)
+                ),
+                lambda s: manipulations.twin(plans.OFFSET, own, at, np.random.default_rng(s)),
+            )
+        )
+        np.testing.assert_array_equal(fake.sound, twin.sound)
+        assert len(fake.pictures) == len(twin.pictures) == round((SECONDS - 0.6) * FPS)
+        middle = round(sum(at) / 2 * FPS)
+        heard = fake.sound[middle * size + size // 2]
+        assert twin.pictures[middle, 0, 0, 0] == heard
+        assert 7 <= abs(int(fake.pictures[middle, 0, 0, 0]) - heard) <= 15
+        if at[0] > 0:
+            for made in (fake, twin):  # before and after the segment all is in step
+                assert made.pictures[0, 0, 0, 0] == made.sound[size // 2]
+                assert made.pictures[-1, 0, 0, 0] == made.sound[-size // 2]
+                assert made.pictures[0, 0, 0, 0] != made.pictures[middle, 0, 0, 0] - middle
 
 
 def test_the_twin_of_a_blend_wears_its_own_face_through_the_same_sizes() -> None:
@@ -201,7 +256,7 @@ def test_a_plan_takes_donors_from_other_groups_and_repeats_itself() -> None:
     assert {f.kind for f in made if f.donor} == set(plans.NEED_DONOR)
     for f in made:
         length = f.segment[1] - f.segment[0]
-        assert 0 <= f.segment[0] < f.segment[1] <= f.seconds <= f.clip.seconds
+        assert 0 <= f.segment[0] < f.segment[1] <= f.seconds <= f.read_seconds <= f.clip.seconds
         assert length == pytest.approx(f.seconds, abs=1e-3) or 0.29 < length / f.seconds < 0.61
     assert all(f.segment[0] > 0 for f in made if f.kind == plans.BOTH_SWAP)
 
