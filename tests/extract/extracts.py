@@ -48,7 +48,7 @@ def make_media(folder: Path, makers: ModuleType, clips: int) -> Path:
 
 def indexed(home: Path, media: Path) -> Home:
     """A home with the media as its one data set."""
-    index_dataset(Home(home), DATASET, media, layout="folder", workers=2)
+    index_dataset(Home(home), DATASET, media, layout="folder", workers=1)
     return Home(home)
 
 
@@ -101,7 +101,7 @@ def start(home: Home, backbones: Sequence[str], modules: str = "", **options: An
     """
     mark = uuid.uuid4().hex
     told = {"home": str(home.path), "dataset": None, "backbones": list(backbones), **options}
-    told.setdefault("limits", {"commit_seconds": 0.0})
+    told.setdefault("limits", {"commit_seconds": 0.0})  # a commit a clip
     told.setdefault("workers", 1)  # a worker more costs a second to start
     fd = options.get("progress_fd")
     process = subprocess.Popen(
@@ -124,8 +124,8 @@ def start(home: Home, backbones: Sequence[str], modules: str = "", **options: An
 def extract(
     home: Home, backbones: Sequence[str], modules: str = "", **options: Any
 ) -> dict[str, Any]:
-    """Run an extract to its end; its report."""
-    status, report, error = start(home, backbones, modules, **options).end()
+    """Run an extract to its end, committed as a user's is; its report."""
+    status, report, error = start(home, backbones, modules, **{"limits": {}, **options}).end()
     assert status == 0, error
     return report
 
