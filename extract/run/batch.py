@@ -14,6 +14,9 @@ from extract.run.plan import Limits
 
 log = logging.getLogger(__name__)
 
+MOST_WAITING = 1000
+"""Results that wait at the most, however small: each costs some kB beside its numbers."""
+
 
 class Batch:
     """Results that wait in memory for one commit: large enough for whole chunks, never for long.
@@ -30,6 +33,7 @@ class Batch:
         self._limits = limits
         self._waiting: dict[str, list[ClipResult]] = defaultdict(list)
         self._bytes = 0
+        self._count = 0
         self._since = 0.0
 
     def add(self, results: Mapping[str, ClipResult]) -> None:
@@ -39,13 +43,15 @@ class Batch:
         for column, result in results.items():
             self._waiting[column].append(result)
             self._bytes += result_bytes(result)
+            self._count += 1
 
     @property
     def due(self) -> bool:
         """Whether it is time to commit."""
         waited = time.monotonic() - self._since
         late = bool(self._waiting) and waited > self._limits.commit_seconds
-        return late or self._bytes > self._limits.commit_bytes
+        many = self._bytes > self._limits.commit_bytes or self._count >= MOST_WAITING
+        return late or many
 
     @contextmanager
     def kept(self) -> Iterator[None]:
@@ -72,7 +78,7 @@ class Batch:
         self.written += report.written
         self.skipped += report.skipped
         self._waiting.clear()
-        self._bytes = 0
+        self._bytes = self._count = 0
 
 
 def result_bytes(result: ClipResult) -> int:

@@ -55,6 +55,16 @@ def test_a_batch_is_due_when_it_is_large(now: SimpleNamespace) -> None:
     assert batch.due
 
 
+def test_a_batch_is_due_when_its_results_are_many(now: SimpleNamespace) -> None:
+    batch = Batch(cast(Cache, FakeCache()), LIMITS)
+    for i in range(module.MOST_WAITING // 2):
+        assert not batch.due
+        batch.add({"a": result(f"k{i}"), "b": result(f"k{i}")})
+    assert batch.due
+    batch.commit()
+    assert not batch.due
+
+
 def test_a_batch_is_due_when_its_oldest_result_is_old(now: SimpleNamespace) -> None:
     batch = Batch(cast(Cache, FakeCache()), LIMITS)
     now.seconds = 500.0
