@@ -7,8 +7,7 @@ import math
 import os
 import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from importlib.metadata import PackageNotFoundError, version
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +21,7 @@ from extract.backbones import build, load_all
 from extract.batching import Job
 from extract.pipeline import Setup
 from extract.pool import core_count
+from extract.run.column_facts import attributes, licence
 from extract.run.devices import devices_for
 from extract.run.stored import Stored, needs_detector, needs_media
 from extract.scans import Roots
@@ -33,21 +33,6 @@ log = logging.getLogger(__name__)
 GIB = 1 << 30
 Todo = tuple[Clip, tuple[str, ...]]
 """A clip, and the columns that it lacks."""
-
-LIBRARIES = (
-    "avfd",
-    "av",
-    "funasr",
-    "mediapipe",
-    "numpy",
-    "opensmile",
-    "soxr",
-    "speechbrain",
-    "torch",
-    "torchaudio",
-    "torchvision",
-    "transformers",
-)
 
 
 def worker_memory_bytes(workers: int) -> int:
@@ -170,7 +155,8 @@ def make_plan(
     for column, spec in read.items():
         _check_current(cache.snapshot(), column, fingerprint(spec, files))
     for column, spec in specs.items():
-        cache.ensure_column(column, spec, fingerprint(spec, files), attributes(spec, files))
+        known = replace(spec, licence=licence(spec, read, files))
+        cache.ensure_column(column, known, fingerprint(spec, files), attributes(spec, files))
     reader = cache.snapshot()
     clips = _in_entry_order(read_table(home.clip_table(dataset)), reader, dataset)
     todo = _todo(clips, reader, columns, retry_failed)[:limit]
@@ -218,21 +204,6 @@ def weights_files(
     return {name: find(name, home, paths.get(name)) for name in needed}
 
 
-def attributes(spec: BackboneSpec, files: Mapping[str, WeightsFile]) -> dict[str, object]:
-    """What stands beside a column without being hashed: versions, origin of the weights."""
-    own = {name: files[name] for name in spec.weights}
-    return {
-        "versions": versions(),
-        "weights": {n: {"sha256": f.sha256, "origin": f.origin} for n, f in own.items()},
-        **{name: _on_cards(own.values(), name) for name in ("training_keys", "training_media")},
-    }
-
-
-def _on_cards(files: Iterable[WeightsFile], name: str) -> list[str]:
-    """What the model files' cards list under that name, sorted."""
-    return sorted({each for file in files for each in file.card.get(name, ())})
-
-
 def _check_read(specs: Mapping[str, BackboneSpec], read: Mapping[str, BackboneSpec]) -> None:
     """Refuse a column that would be read by itself, or through a third one."""
     for column, spec in specs.items():
@@ -261,17 +232,6 @@ def fingerprint(spec: BackboneSpec, weights: Mapping[str, WeightsFile]) -> str:
     """The spec's fingerprint with the model files that were found, and with what it reads."""
     read = fingerprint(build(spec.reads).spec, weights) if spec.reads else ""
     return spec.fingerprint({name: weights[name].sha256 for name in spec.weights}, read)
-
-
-def versions() -> dict[str, str]:
-    """Versions of the libraries that numbers may depend on; recorded, not hashed."""
-    found = {}
-    for name in LIBRARIES:
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            continue
-    return found
 
 
 def _check_there(facts: DatasetFacts) -> None:

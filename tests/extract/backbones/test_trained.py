@@ -11,14 +11,26 @@ import pytest
 from safetensors.torch import save_file
 
 from avfd.errors import InputError
+from avfd.home import Home
 from avfd.nets.emo_lstm import EmoLstm
 from avfd.nets.settings import EmoLstmSettings
+from extract.backbones import build
 from extract.run.plan import make_plan
 
 SETTINGS = EmoLstmSettings(units=8, second_units=6, inputs=130)
 
 
-def run_of(home: Any, card: str) -> str:
+@pytest.fixture
+def home(extracts: Any, tmp_path: Path) -> Home:
+    """A home with a clip that nothing reads."""
+    media = tmp_path / "media"
+    media.mkdir()
+    (media / "a.wav").write_text("no sound")
+    indexed: Home = extracts.indexed(tmp_path / "home", media)
+    return indexed
+
+
+def run_of(home: Home, card: str) -> str:
     """A run whose weights fit `SETTINGS` and whose card is that text; its name."""
     folder = home.runs_dir / "emotions" / "weights"
     folder.mkdir(parents=True)
@@ -40,23 +52,39 @@ def run_of(home: Any, card: str) -> str:
     ],
 )
 def test_no_column_bears_the_name_of_weights_that_fail_to_load(
-    extracts: Any, tmp_path: Path, card: str, said: str
+    extracts: Any, home: Home, card: str, said: str
 ) -> None:
-    media = tmp_path / "media"
-    media.mkdir()
-    (media / "a.wav").write_text("nothing that is read here")
-    home = extracts.indexed(tmp_path / "home", media)
     given = [run_of(home, card)]
     with pytest.raises(InputError, match=said):
         make_plan(home, "small", {"mine": "emo-lstm"}, weights=given, device="cpu")
     assert extracts.cache_of(home).snapshot().columns == []
 
 
-def test_weights_that_load_make_the_column(extracts: Any, tmp_path: Path) -> None:
-    media = tmp_path / "media"
-    media.mkdir()
-    (media / "a.wav").write_text("nothing that is read here")
-    home = extracts.indexed(tmp_path / "home", media)
+def test_weights_that_load_make_the_column(extracts: Any, home: Home) -> None:
     given = [run_of(home, json.dumps({"settings": asdict(SETTINGS)}))]
     make_plan(home, "small", {"mine": "emo-lstm"}, weights=given, device="cpu")
     assert extracts.cache_of(home).snapshot().columns == ["mine"]
+
+
+def test_the_licence_of_the_training_data_is_the_columns(extracts: Any, home: Home) -> None:
+    data = {
+        "r": {"title": "RAVDESS", "licence": "CC BY-NC-SA 4.0"},
+        "own": {"title": "Any folder", "licence": "Yours to know."},
+    }
+    given = [run_of(home, json.dumps({"settings": asdict(SETTINGS), "data": data}))]
+    make_plan(home, "small", {"mine": "emo-lstm"}, weights=given, device="cpu")
+    facts = extracts.cache_of(home).snapshot().column("mine").spec_facts
+    trained = (
+        "by the data they are trained on, RAVDESS (CC BY-NC-SA 4.0), Any folder (Yours to know.)"
+    )
+    assert facts["weights"]["emo-lstm"]["licence"] == trained
+    read = build("compare2016").spec.licence
+    assert facts["licence"] == f"weights: {trained}; columns read: {read}"
+
+
+def test_without_a_card_the_licence_is_what_the_backbone_states(extracts: Any, home: Home) -> None:
+    given = [run_of(home, json.dumps({"settings": asdict(SETTINGS)}))]
+    make_plan(home, "small", {"mine": "emo-lstm"}, weights=given, device="cpu")
+    facts = extracts.cache_of(home).snapshot().column("mine").spec_facts
+    assert facts["licence"] == build("emo-lstm").spec.licence
+    assert facts["weights"]["emo-lstm"]["licence"] == "by the data that it is trained on"
