@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +13,8 @@ import pytest
 import typer.main
 
 from avfd.cli import app
+from avfd.home import Home
+from extract.index import index_dataset
 
 PAGE = (Path(__file__).parents[2] / "docs" / "cli.md").read_text(encoding="utf-8")
 SECTIONS = dict(
@@ -37,3 +42,17 @@ def test_every_option_is_in_the_section_and_no_other(words):
     said = set(re.findall(r"^\| `(--[a-z-]+)", SECTIONS[words], re.MULTILINE))
     options = {p.opts[0] for p in KNOWN[words].params if p.param_type_name == "option"}
     assert said == options - {"--help"}
+
+
+def test_the_accepted_backbones_are_those_that_there_are(tmp_path):
+    (tmp_path / "media").mkdir()
+    (tmp_path / "media" / "a.wav").write_text("nothing that is read here")
+    index_dataset(Home(tmp_path / "home"), "d", tmp_path / "media", layout="folder", workers=1)
+    example = re.search(r"\$ avfd (extract --backbone nope)\n(.*\n)", PAGE)
+    words = [*example[1].split(), "--home", str(tmp_path / "home")]
+    code = "from avfd.cli import main; main()"
+    env = {k: v for k, v in os.environ.items() if k != "AVFD_BACKBONE_MODULES"}
+    done = subprocess.run(
+        [sys.executable, "-c", code, *words], capture_output=True, text=True, env=env
+    )
+    assert (done.returncode, done.stderr) == (2, example[2])
