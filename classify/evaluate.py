@@ -23,7 +23,7 @@ from classify.protocols import as_test
 from classify.run_facts import units_digest
 from classify.scoring import clip_scores, metrics_of, scores_frame, seconds_frame
 from classify.sides import assigned, protocol_of, side_units, unlabelled_units
-from classify.taught import check_unseen
+from classify.taught import Taught, check_unseen
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -200,8 +200,20 @@ def _scored(
         coverage=coverage,
         metrics=metrics_of(frame, run.facts["base_rates"], replicates),
         scores_path=path,
-        notes=(*wanted.notes, *coverage_notes(coverage, columns)),
+        notes=(
+            *wanted.notes,
+            *_known_clips(run, wanted, opened),
+            *coverage_notes(coverage, columns),
+        ),
     )
+
+
+def _known_clips(run: Run, wanted: Wanted, opened: Opened) -> list[str]:
+    """A sentence where the clips trained the run itself, under these or other names."""
+    seen = Taught.of(run.facts).among(wanted.units, opened)
+    if not seen:
+        return []
+    return [f"{len(seen)} of these clips trained the run itself: {', '.join(seen[:3])}."]
 
 
 def _wanted(

@@ -115,3 +115,22 @@ def test_weights_that_training_began_with_bring_their_media(tmp_path):
     card = {"training_keys": ["e/a.mp4"], "training_media": [SHA]}
     (tmp_path / "net.json").write_text(json.dumps(card))
     assert read_start(str(tmp_path), ("net",)).card["training_media"] == [SHA]
+
+
+def test_test_clips_that_are_training_clips_under_other_names_are_said(kit, tmp_path, split):
+    media = {split["train"][0]: SHA, split["test"][0]: SHA, split["test"][1]: OTHER}
+    home = home_with(kit, tmp_path, {}, media)
+    report = classify.fit(home, FitOptions(audio="lstm1", replicates=50))
+    (note,) = [n for n in report.notes if "same media as training clips" in n]
+    assert note == f"1 test clips are the same media as training clips: {split['test'][0]}."
+
+
+def test_another_data_set_with_clips_that_trained_the_run_is_said(kit, tmp_path):
+    clips = {name: kit.make_clips(name, 12, 4) for name in ("d", "e")}
+    media = {"d": {clip.key: SHA for clip in clips["d"]}, "e": {clips["e"][5].key: SHA}}
+    for name in ("d", "e"):
+        column = kit.Column(kit.spec("mel"), kit.noise, "1" * 64)
+        home = kit.make_home(tmp_path, name, clips[name], [column], media[name])
+    run = classify.fit(home, FitOptions(datasets=("d",), audio="mel", folds=3, replicates=50)).run
+    report = classify.evaluate(home, run, dataset="e", replicates=50)
+    assert f"1 of these clips trained the run itself: {clips['e'][5].key}." in report.notes
