@@ -171,6 +171,7 @@ _FROM_JSON: dict[str, Callable[[Any], Any]] = {
     "extra": dict,
 }
 """What the table holds as JSON → what a clip makes of it."""
+_READ_AT_ONCE = 1024
 
 
 def write_table(clips: Iterable[Clip], path: Path) -> None:
@@ -199,18 +200,32 @@ def read_frame(path: Path) -> pd.DataFrame:
 
 def read_table(path: Path) -> list[Clip]:
     """The clip table as clips, in the order written."""
-    frame = read_frame(path)
-    names = [str(name) for name in frame.columns]
-    columns = [_values(name, frame[name].tolist()) for name in names]
-    rows = zip(*columns, strict=True)
-    return [Clip(**dict(zip(names, row, strict=True))) for row in rows]
+    from pyarrow.parquet import ParquetFile
+
+    clips: list[Clip] = []
+    once: dict[str, str] = {}
+    with ParquetFile(path) as table:
+        for batch in table.iter_batches(_READ_AT_ONCE):
+            columns = {n: _values(n, raw, once) for n, raw in batch.to_pydict().items()}
+            rows = zip(*columns.values(), strict=True)
+            clips += [Clip(**dict(zip(columns, row, strict=True))) for row in rows]
+    return clips
 
 
-def _values(name: str, raw: list[Any]) -> list[Any]:
-    """A column's values; missing ones, which are NaN to pandas, as None."""
+def _values(name: str, raw: list[Any], once: dict[str, str]) -> list[Any]:
+    """A column's values; missing ones, which pandas may have written as NaN, as None.
+
+    Equal texts become one: most of them stand in many clips, and a clip's path in several columns.
+    """
     import json
 
-    present = [None if value is None or value != value else value for value in raw]
+    present = [_present(value, once) for value in raw]
     if (make := _FROM_JSON.get(name)) is None:
         return present
     return [None if text is None else make(json.loads(text)) for text in present]
+
+
+def _present(value: Any, once: dict[str, str]) -> Any:
+    if isinstance(value, str):
+        return once.setdefault(value, value)
+    return None if value is None or value != value else value
