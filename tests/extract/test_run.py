@@ -143,7 +143,8 @@ def test_two_extracts_at_once_of_one_column_and_of_two(
     alone = extracts.copied(small_home, tmp_path / "alone")
     extracts.extract(alone, ["loudness", "mel"])
     asked = (["loudness"], ["loudness"], ["mel"])
-    runs = [extracts.start(home, columns) for columns in asked]
+    often = {"commit_seconds": 0.1}
+    runs = [extracts.start(home, columns, limits=often) for columns in asked]
     endings = [run.end() for run in runs]
     assert [status for status, _, _ in endings] == [0, 0, 0], endings
     for column in ("loudness", "mel"):
