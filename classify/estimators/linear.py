@@ -18,7 +18,9 @@ MODEL_FILE = "model.skops"
 CALIBRATION_FOLDS = 5
 QUANTILES = 200
 # What a saved model may contain beyond the types that skops itself trusts; none of them runs code.
-TRUSTED_TYPES = ("numpy.dtype",)
+TRUSTED_TYPES = ("numpy.dtype", "numpy.clip")
+FARTHEST = 3.0
+"""Of "quantiles": beyond so many deviations of the normal curve everything is this far."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +31,8 @@ class PenaltySettings:
         c: the inverse of the penalty. The defaults are weak enough for a handful of features and
             strong enough for 6,373 functionals.
         scaling: "deviation": each number to mean 0 and deviation 1; "quantiles": by its rank among
-            the training clips onto a normal curve, which tames numbers of any tail.
+            the training clips onto a normal curve, cut at 3 deviations, which tames numbers of any
+            tail.
         vectors: of what it sees; see `features.Pieces`.
     """
 
@@ -45,14 +48,16 @@ def scaled(classifier: Any, settings: PenaltySettings) -> Any:
     """Missing → training mean, then each column scaled as the settings say, then the classifier."""
     from sklearn.impute import SimpleImputer
     from sklearn.pipeline import Pipeline
-    from sklearn.preprocessing import QuantileTransformer, StandardScaler
+    from sklearn.preprocessing import FunctionTransformer, QuantileTransformer, StandardScaler
 
     impute = SimpleImputer(strategy="mean", keep_empty_features=True)
     scale: Any = StandardScaler()
     if settings.scaling == "quantiles":
-        scale = QuantileTransformer(
+        ranks = QuantileTransformer(
             n_quantiles=QUANTILES, output_distribution="normal", random_state=0
         )
+        cut = {"a_min": -FARTHEST, "a_max": FARTHEST}
+        scale = Pipeline([("ranks", ranks), ("cut", FunctionTransformer(np.clip, kw_args=cut))])
     return Pipeline([("impute", impute), ("scale", scale), ("classify", classifier)])
 
 

@@ -148,17 +148,36 @@ def test_the_callers_random_state_is_left_alone():
 
 def test_logreg_by_quantiles_sees_ranks_alone(kit):
     """A number and its exponential have the same ranks, so the same verdicts."""
-    rng = np.random.default_rng(0)
-    values = rng.normal(size=(300, 2))
-    y = (values[:, 0] + 0.5 * rng.normal(size=300) > 0).astype(np.intp)
-
-    def features(numbers):
-        slots = [Slots(v[None, None].astype(np.float64), np.ones((1, 1), bool)) for v in numbers]
-        return {"audio": Sequences.of(MemorySource("x", slots, 0, 2))}
-
-    plain, steep = features(values), features(np.exp(4 * values))
+    values, y = noisy_threshold()
+    plain, steep = clip_vectors(values), clip_vectors(np.exp(4 * values))
     said = [
         estimators.build("logreg:scaling=quantiles").fit(f, y).predict_proba(f)
         for f in (plain, steep)
     ]
     np.testing.assert_allclose(said[0], said[1], atol=0.02)
+
+
+def test_logreg_by_quantiles_holds_no_number_for_rarer_than_three_deviations(tmp_path):
+    """Normal numbers lie at their own place on the curve, so 3 and 30 deviations are one verdict."""
+    values, y = noisy_threshold()
+    model = estimators.build("logreg:scaling=quantiles").fit(clip_vectors(values), y)
+    model.save(tmp_path)
+    far = clip_vectors(np.array([[3.5, 0.0], [30.0, 0.0], [2.0, 0.0]]))
+    said = estimators.load(tmp_path).predict_proba(far)[:, 1]
+    assert said[0] == said[1]
+    slope = model.parts_["model"]["classify"].coef_[0, 0]
+    odds = np.log(said / (1 - said))
+    assert odds[0] - odds[2] < 1.5 * slope  # 3.2 deviations without the cut
+
+
+def noisy_threshold():
+    """Vectors [300, 2] and labels that follow the first number, with noise."""
+    rng = np.random.default_rng(0)
+    values = rng.normal(size=(300, 2))
+    return values, (values[:, 0] + 0.5 * rng.normal(size=300) > 0).astype(np.intp)
+
+
+def clip_vectors(numbers):
+    """One vector a clip."""
+    slots = [Slots(v[None, None].astype(np.float64), np.ones((1, 1), bool)) for v in numbers]
+    return {"audio": Sequences.of(MemorySource("x", slots, 0, 2))}
