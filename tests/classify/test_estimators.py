@@ -158,7 +158,7 @@ def test_logreg_by_quantiles_sees_ranks_alone(kit):
 
 
 def test_logreg_by_quantiles_holds_no_number_for_rarer_than_three_deviations(tmp_path):
-    """Normal numbers lie at their own place on the curve, so 3 and 30 deviations are one verdict."""
+    """Normal numbers keep their place on the curve, so 3 and 30 deviations are one verdict."""
     values, y = noisy_threshold()
     model = estimators.build("logreg:scaling=quantiles").fit(clip_vectors(values), y)
     model.save(tmp_path)
