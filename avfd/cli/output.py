@@ -52,7 +52,13 @@ def table(columns: Sequence[str], rows: Sequence[Sequence[object]], title: str =
     grid = Table(title=title or None, title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
     for i, name in enumerate(columns):
         numeric = rows and all(isinstance(r[i], int | float) or r[i] is None for r in rows)
-        grid.add_column(name, justify="right" if numeric else "left", overflow="fold")
+        words = [w for text in (name, *(cell(r[i]) for r in rows)) for w in text.split()]
+        grid.add_column(
+            name,
+            justify="right" if numeric else "left",
+            overflow="fold",
+            min_width=max(map(len, words), default=None),  # no word is cut while there is room
+        )
     for row in rows:
         grid.add_row(*(Text(cell(v)) for v in row))
     console = Console()

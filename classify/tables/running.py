@@ -239,7 +239,15 @@ class Runner:
     def _start(self, job: Job, name: str) -> Path:
         """The weight file, or the run, that a placeholder stands for."""
         if name.startswith("row:"):
-            return self.run(job.starts[name[4:]]).run.path
+            run = self.run(job.starts[name[4:]]).run
+            if run.facts["folds"] > 1:
+                raise InputError(
+                    "it begins with the model of another row, of which every fold has one",
+                    where=name[4:],
+                    found=f"{run.facts['folds']} folds",
+                    next_step="take a protocol: `avfd table NAME --dataset D --protocol hash`",
+                )
+            return run.path
         state = self.stock.stage1.found(name)
         return state.path or self._trained(job, name, state.next_step)
 

@@ -97,6 +97,15 @@ def test_a_table_too_wide_for_the_terminal_cuts_no_word(monkeypatch, capsys):
     assert "0123456789abcdef" in out
 
 
+def test_where_there_is_room_for_every_word_none_is_cut(monkeypatch, capsys):
+    from avfd.cli.output import table
+
+    monkeypatch.setattr("avfd.cli.output.WIDE", 60)
+    name = "a name of many words with a-word-of-24-characters"
+    table(["", "heads", "more"], [[name, "one two " * 8, "three four " * 8]])
+    assert "a-word-of-24-characters" in capsys.readouterr().out
+
+
 def test_log_records_go_to_the_stderr_of_the_moment(capsys):
     import logging
 

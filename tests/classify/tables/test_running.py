@@ -223,6 +223,20 @@ def test_whose_clips_trained_a_column_is_said(kit, tmp_path):
     assert rows["both"].notes == rows["audio"].notes
 
 
+def test_with_folds_a_row_cannot_begin_with_another_rows_model(home, fake):
+    begins = """
+[[rows]]
+id = "begins"
+name = "From the picture's"
+video = "face_track"
+model = "cnn3d:start={row:video}"
+published = ["70.0", ""]
+"""
+    reason = cells(made(home, fake, text=TABLE + begins))["begins"][0].reason
+    assert "every fold has one" in reason
+    assert "--protocol hash" in reason
+
+
 def test_needs_are_said_before_anything_runs(home, fake):
     seen = []
 
