@@ -209,11 +209,11 @@ def _scored(
 
 
 def _known_clips(run: Run, wanted: Wanted, opened: Opened) -> list[str]:
-    """A sentence where the clips trained the run itself, under these or other names."""
+    """A sentence where the clips trained or chose the run itself, under these or other names."""
     seen = Taught.of(run.facts).among(wanted.units, opened)
     if not seen:
         return []
-    return [f"{len(seen)} of these clips trained the run itself: {', '.join(seen[:3])}."]
+    return [f"{len(seen)} of these clips trained the run itself or chose it: {', '.join(seen[:3])}."]
 
 
 def _wanted(
