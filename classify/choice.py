@@ -118,7 +118,7 @@ class FitOptions:
 
 
 def check_options(options: FitOptions) -> None:
-    """Refuse unknown words, and options that contradict each other."""
+    """Refuse unknown words and models, and options that contradict each other."""
     for name, accepted in _WORDS.items():
         if getattr(options, name) not in accepted:
             raise InputError(
@@ -171,6 +171,8 @@ def check_options(options: FitOptions) -> None:
             next_step="add --fusion decision, or leave --rule out",
         )
     _check_own_models(options)
+    for asked in filter(None, (options.model, options.audio_model, options.video_model)):
+        estimators.build(asked, EstimatorOptions(preset=options.preset))
     own = [m for m in (options.audio_model, options.video_model) if m]
     if options.fusion == "feature" and own:
         raise InputError(

@@ -246,36 +246,47 @@ def repeatable() -> Iterator[None]:
 
 
 _REGISTRY: dict[str, type[Estimator]] = {}
+_ALIASES: dict[str, str] = {}
 
 
-def register(name: str) -> Callable[[type[Estimator]], type[Estimator]]:
-    """Class decorator that files an estimator under its name; a duplicate is a bug."""
+def register(name: str, also: str | None = None) -> Callable[[type[Estimator]], type[Estimator]]:
+    """Class decorator that files an estimator under its name; a duplicate is a bug.
+
+    Args:
+        name: what it is asked for by, and what its saved models bear.
+        also: another name by which it can be asked for.
+    """
 
     def add(kind: type[Estimator]) -> type[Estimator]:
-        if name in _REGISTRY:
-            raise KeyError(f"estimator {name!r} is registered twice")
+        for each in filter(None, (name, also)):
+            if each in _REGISTRY or each in _ALIASES:
+                raise KeyError(f"estimator {each!r} is registered twice")
         kind.name = name
         _REGISTRY[name] = kind
+        if also is not None:
+            _ALIASES[also] = name
         return kind
 
     return add
 
 
 def registered() -> dict[str, type[Estimator]]:
-    """Name → class of every estimator registered so far."""
+    """Name → class of every estimator registered so far; each once, by its own name."""
     return dict(sorted(_REGISTRY.items()))
 
 
 def kind_of(name: str) -> type[Estimator]:
-    """The class of that name; an unknown name lists the known ones."""
-    if name not in _REGISTRY:
+    """The class of that name, its own or another; an unknown name lists the known ones."""
+    own = _ALIASES.get(name, name)
+    if own not in _REGISTRY:
+        known = sorted([*_REGISTRY, *_ALIASES])
         raise MissingError(
             "no such model",
             where=name,
-            accepted=", ".join(registered()),
-            next_step=did_you_mean(name, list(registered())),
+            accepted=", ".join(known),
+            next_step=did_you_mean(name, known),
         )
-    return _REGISTRY[name]
+    return _REGISTRY[own]
 
 
 def read_facts(folder: Path) -> dict[str, Any]:

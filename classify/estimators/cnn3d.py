@@ -81,7 +81,7 @@ class GrayView(View):
         return np.asarray((gray * 255).round().to(torch.uint8).numpy())
 
 
-@register("cnn3d")
+@register("cnn3d", also="emo-cnn3d")
 class Cnn3d(NetworkEstimator):
     """Every stack of seven faces has a verdict; a clip's is their mean."""
 

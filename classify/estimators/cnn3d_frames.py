@@ -41,7 +41,7 @@ class Cnn3dFramesSettings(FramesCnn3dSettings, Training):
 PAPER = Cnn3dFramesSettings()
 
 
-@register("cnn3d-frames")
+@register("cnn3d-frames", also="emo-cnn3d-frames")
 class Cnn3dFrames(NetworkEstimator):
     """Conv3D 2 → max pooling → Conv3D 32 → dense, on 10 s of faces."""
 

@@ -210,6 +210,13 @@ def test_an_unknown_model_lists_the_known_ones(av_home):
         fit(av_home, audio="compare2016", model="oracle")
 
 
+def test_an_unknown_model_is_refused_before_columns_are_looked_for(av_home):
+    with pytest.raises(MissingError, match=r"emo-cnn4d.*did you mean emo-cnn3d"):
+        fit(av_home, audio="no-such-column", model="emo-cnn4d")
+    with pytest.raises(MissingError, match="no such model"):
+        fit(av_home, fusion="decision", video="no-such-column", video_model="oracle")
+
+
 def test_one_class_is_refused(kit, tmp_path):
     clips = [c for c in kit.make_clips("d") if c.label == "real"]
     home = kit.make_home(tmp_path, "d", clips, [kit.Column(kit.spec("mel"), kit.noise)])

@@ -12,6 +12,7 @@ from safetensors.torch import load_file
 from avfd.nets.emo_lstm import EmoLstm
 from avfd.nets.settings import EmoLstmSettings
 from classify.fit import FitOptions, fit
+from classify.model import Model
 
 
 @pytest.fixture(scope="module")
@@ -61,3 +62,20 @@ def test_windows_are_those_of_the_thesis_unless_others_are_asked_for(report):
 def test_a_network_that_is_no_column_exports_nothing(kit, av_home):
     done = fit(av_home, FitOptions(audio="compare2016", folds=3, replicates=50))
     assert not (done.path / "weights").exists()
+
+
+def test_the_network_on_faces_is_trained_under_stage_1s_name(kit, tmp_path):
+    def faces(clip, rows, rng):
+        return kit.Content(rng.integers(0, 256, size=(rows, 7, 8, 8, 3)))
+
+    column = kit.Column(kit.spec("faces", "video", 7, shape=(8, 8, 3), dtype="uint8"), faces)
+    home = kit.make_home(tmp_path, "d", kit.make_clips("d", 10, 3), [column])
+    ask = "emo-cnn3d:first_sets=1,long_px=32,short_px=28,step_frames=7"
+    told = FitOptions(
+        video="faces", model=ask, target="emotion", preset="small", epochs=1, replicates=10
+    )
+    path = fit(home, told).path
+    assert json.loads((path / "weights" / "emo-cnn3d.json").read_text())["classes"]
+    (member,) = Model.load(path / "model" / "fold-0").members_.values()
+    assert member.name == "cnn3d"
+    assert member.settings.first_sets == 1

@@ -231,3 +231,14 @@ def test_lost_faces_and_other_columns(fitted):
     vectors = MemorySource("vectors", [Slots(np.zeros((1, 5, 3)), np.ones((1, 5), bool))] * 4, 5, 3)
     with pytest.raises(InputError, match="pictures of faces"):
         build().fit({"video": Sequences.of(vectors)}, y)
+
+
+@pytest.mark.parametrize(
+    ("asked", "own"), [("emo-cnn3d", "cnn3d"), ("emo-cnn3d-frames", "cnn3d-frames")]
+)
+def test_stage_1s_name_asks_for_the_same_estimator(asked, own):
+    model = estimators.build(f"{asked}:dropout=0.4")
+    assert type(model) is estimators.kind_of(own)
+    assert model.name == own
+    assert model.settings == estimators.build(f"{own}:dropout=0.4").settings
+    assert asked not in estimators.names()
