@@ -86,7 +86,16 @@ def weights_pull(
     from extract.weights import pull
 
     found = pull(name, Home.at(home).writable())
-    emit_json(found) if json else say(f"{name}: {found.path} (sha256 {found.sha256})")
+    fetched = found.made_from_sha256
+    if json:
+        stored = {"path": found.path, "sha256": found.sha256, "origin": found.origin}
+        emit_json({"name": name, **stored, "fetched_sha256": fetched})
+        return
+    say(f"{name}: {found.path} (sha256 {found.sha256}, {found.origin})")
+    if fetched is None:
+        say("of the file that it was made from nothing is known")
+    elif fetched != found.sha256:
+        say(f"made from the file of sha256 {fetched}")
 
 
 @weights.command("add")

@@ -144,6 +144,15 @@ class WeightsFile:
     origin: Origin = "published"
     card: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)
 
+    @property
+    def made_from_sha256(self) -> str | None:
+        """Digest of the file as it was fetched or added; None where the card does not say."""
+        if not self.card:
+            return self.sha256
+        added: Mapping[str, Any] = self.card.get("added_from", {})
+        digest: str | None = added.get("sha256")
+        return digest
+
 
 def _known() -> Iterator[Weights]:
     for found in pkgutil.iter_modules(known.__path__, prefix=f"{known.__name__}."):

@@ -33,7 +33,8 @@ def pull(name: str, home: Home) -> WeightsFile:
     Raises:
         MissingError: nobody offers the file for download; where it is to be had is said. Or it
             could not be taken in, as what its network is built with is not installed.
-        StoreError: no road led to an accepted file; each is named with what stopped it.
+        StoreError: no road led to an accepted file; each is named with what stopped it. A file
+            with another digest than the published ones is not kept.
     """
     weights = facts(name)
     target = home.weights_dir / weights.file_name
@@ -80,12 +81,17 @@ def _roads(weights: Weights, folder: Path) -> list[tuple[str, Callable[[], Path]
 
 
 def _taken(path: Path, weights: Weights, home: Home) -> WeightsFile:
-    """The file that was fetched, in the weights folder."""
+    """The file that was fetched, in the weights folder; another than the published one goes.
+
+    Raises:
+        StoreError: a digest was published, and the file has another.
+    """
+    digest = file_sha256(path)
+    if weights.sha256 and digest not in weights.sha256:
+        path.unlink()
+        raise StoreError("another file", found=f"sha256 {digest}")
     if weights.checkpoint is not None:
         return add(path, weights.name, home)
-    digest = file_sha256(path)
-    if digest not in weights.sha256:
-        raise StoreError("another file", found=f"sha256 {digest}")
     target = home.weights_dir / weights.file_name
     write_whole(target, path.read_bytes())
     return WeightsFile(target, digest)

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import argparse
 import hashlib
+import json
 import os
+import shutil
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +16,12 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from avfd.errors import InputError, MissingError
+from avfd.cli import setup
+from avfd.errors import InputError, MissingError, StoreError
 from avfd.home import Home
 from extract import weights
+from extract.weights import pulling
+from extract.weights.finding import file_sha256
 from extract.weights.reading import read
 
 NAME = "two-layers"
@@ -226,3 +232,51 @@ def test_a_converted_file_of_another_network_is_refused_before_any_clip(
     path.write_bytes(path.read_bytes()[:20])
     with pytest.raises(InputError, match="cannot be read"):
         check_file(path, NAME)
+
+
+def serve(monkeypatch: pytest.MonkeyPatch, path: Path) -> list[Path]:
+    """Have the maker's store offer the file; the copies that are made of it."""
+    url = f"https://maker.example/{path.name}"
+    facts = replace(weights.TABLE[NAME], urls=(url,))
+    monkeypatch.setitem(weights.TABLE, NAME, facts)
+    fetched = []
+
+    def download(asked: str, to: Path) -> Path:
+        assert asked == url
+        fetched.append(to)
+        return Path(shutil.copy(path, to))
+
+    monkeypatch.setattr(pulling, "_download", download)
+    return fetched
+
+
+def test_a_checkpoint_of_another_digest_is_not_kept(
+    home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = published(tmp_path, TENSORS)
+    declare(monkeypatch, "0" * 64)
+    fetched = serve(monkeypatch, path)
+    with pytest.raises(StoreError, match=f"another file.*{file_sha256(path)}.*{'0' * 64}"):
+        weights.pull(NAME, home)
+    assert not any(to.exists() for to in fetched)
+    assert fetched
+    assert not home.weights_dir.exists()
+
+
+def test_a_pulled_checkpoint_says_its_origin_and_the_digest_of_the_fetched_file(
+    home: Home,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    path = published(tmp_path, TENSORS)
+    declare(monkeypatch, file_sha256(path))
+    serve(monkeypatch, path)
+    setup.weights_pull(NAME, home=home.path, json=True)
+    said = json.loads(capsys.readouterr().out)
+    assert said["origin"] == "published"
+    assert said["fetched_sha256"] == file_sha256(path) != said["sha256"]
+    setup.weights_pull(NAME, home=home.path, json=False)
+    words = capsys.readouterr().err
+    assert "published" in words
+    assert file_sha256(path) in words

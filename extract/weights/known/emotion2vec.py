@@ -9,11 +9,19 @@ _LICENCE = (
     "unclear: the code is MIT, the weights point to the FunASR model licence; do not pass them on"
 )
 _MADE_BY = "emotion2vec (Ma et al. 2024), github.com/ddlBoJack/emotion2vec"
+# The revision of the hub's repository that the digest was read at.
+_PLUS_LARGE_REVISION = "6c303ba987b86b93193de93e34bb2b077a6bedc4"
 _PLUS_LARGE_SHA256 = "be501a01f26fcdc7663a062dff86af839afbaef7c4de32f5e42d7e1ad2784da4"
 
 
 def _published(
-    name: str, checkpoint: str, page: str, file: str, size: int, *sha256: str
+    name: str,
+    checkpoint: str,
+    page: str,
+    file: str,
+    size: int,
+    *sha256: str,
+    revision: str = "main",
 ) -> Weights:
     return Weights(
         name=name,
@@ -23,7 +31,7 @@ def _published(
         licence=_LICENCE,
         source=f"{_MADE_BY}; {page} on Hugging Face, iic/{page} on ModelScope",
         needed_by=(name,),
-        urls=(f"{_HUB}/{page}/resolve/main/{file}",),
+        urls=(f"{_HUB}/{page}/resolve/{revision}/{file}",),
         checkpoint=f"extract.nets.emotion2vec_files:{checkpoint}",
     )
 
@@ -60,6 +68,7 @@ WEIGHTS = (
         "model.pt",
         1_945_790_254,
         _PLUS_LARGE_SHA256,
+        revision=_PLUS_LARGE_REVISION,
     ),
     _small("emotion2vec-small", "SMALL_FILE", "emotion2vec"),
     _small("emotion2vec-plus-small", "PLUS_SMALL_FILE", *_PLUS),

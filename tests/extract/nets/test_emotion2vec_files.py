@@ -62,3 +62,8 @@ def test_the_facts_say_that_the_licence_is_unclear():
     assert weights.facts("emotion2vec").urls == (
         "https://huggingface.co/emotion2vec/emotion2vec_base/resolve/main/emotion2vec_base.pt",
     )
+
+
+def test_the_file_whose_digest_is_known_is_asked_for_at_its_revision():
+    (url,) = weights.facts("emotion2vec-plus-large").urls
+    assert "/resolve/6c303ba987b86b93193de93e34bb2b077a6bedc4/model.pt" in url
