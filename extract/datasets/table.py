@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 import math
 from collections.abc import Iterator, Mapping
@@ -131,15 +132,35 @@ def table_path(source: Source) -> Path:
 
 def read_rows(table: Path, options: Mapping[str, str]) -> tuple[Columns, list[Row]]:
     """The columns and rows of a table separated by commas, semicolons or tabs."""
-    with table.open(encoding="utf-8-sig", newline="") as stream:
-        header = stream.readline()
-        stream.seek(0)
-        lines = csv.DictReader(stream, delimiter=max(",;\t", key=header.count))
-        try:
-            rows = [Row(f"{table}:{lines.line_num}", cells) for cells in lines]
-        except (UnicodeDecodeError, csv.Error) as error:
-            raise InputError("not a UTF-8 CSV file", where=table, found=str(error)) from error
-    return _columns(table, list(lines.fieldnames or []), options), rows
+    text = _text(table)
+    header = text.partition("\n")[0]
+    lines = csv.DictReader(io.StringIO(text, newline=""), delimiter=max(",;\t", key=header.count))
+    try:
+        names = list(lines.fieldnames or [])
+        rows = [Row(f"{table}:{lines.line_num}", cells) for cells in lines]
+    except csv.Error as error:
+        raise InputError("not a CSV file", where=table, found=str(error)) from error
+    return _columns(table, names, options), rows
+
+
+def _text(table: Path) -> str:
+    """What the table holds; one that is empty or no UTF-8 text is refused."""
+    try:
+        text = table.read_bytes().decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise InputError(
+            "not a UTF-8 CSV file",
+            where=table,
+            found=str(error),
+            next_step="save it as UTF-8 text, values separated by commas",
+        ) from error
+    except OSError as error:
+        raise InputError("the table cannot be read", where=table, found=error.strerror) from error
+    if not text.strip():
+        raise InputError(
+            "the table is empty", where=table, accepted="a line of column names, then a line a clip"
+        )
+    return text
 
 
 def _columns(table: Path, header: list[str], options: Mapping[str, str]) -> Columns:

@@ -41,6 +41,19 @@ def test_a_mistake_is_one_json_document_and_a_sentence(
     assert err.count("\n") == 1
 
 
+@pytest.mark.parametrize(
+    ("content", "problem"), [(b"", "the table is empty"), (b"path\xff\n", "not a UTF-8 CSV file")]
+)
+def test_a_table_that_is_none_is_named(monkeypatch, tmp_path, capsys, content, problem):
+    monkeypatch.setenv("AVFD_HOME", str(tmp_path / "home"))
+    table = tmp_path / "t.csv"
+    table.write_bytes(content)
+    words = ("index", "mine", "--root", str(tmp_path), "--table", str(table), "--json")
+    assert call(monkeypatch, *words) == 2
+    told = json.loads(capsys.readouterr().out)["error"]
+    assert (told["problem"], told["where"]) == (problem, str(table))
+
+
 def test_help_is_no_failure(monkeypatch, capsys):
     assert call(monkeypatch, "--help") == 0
     assert "index" in capsys.readouterr().out

@@ -137,6 +137,22 @@ def test_other_mistakes(read, trees, tmp_path, text, message):
         read("table", trees.media("a.mp4"), table=_table(tmp_path, text))
 
 
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("path,label\nZoë.mp4,real\n".encode("latin-1"), "not a UTF-8 CSV file"),
+        ("path,whö\na.mp4,x\n".encode("latin-1"), "not a UTF-8 CSV file"),
+        ("path,label\na.mp4,real\n".encode("utf-16"), "not a UTF-8 CSV file"),
+        (b"", "the table is empty"),
+        (b"\xef\xbb\xbf\n", "the table is empty"),
+    ],
+)
+def test_a_file_that_is_no_table_is_named(read, trees, tmp_path, content, message):
+    (tmp_path / "t.csv").write_bytes(content)
+    with pytest.raises(InputError, match=rf"t\.csv: {message}"):
+        read("table", trees.media("a.mp4"), table=str(tmp_path / "t.csv"))
+
+
 def test_the_real_clip_list(testdata):
     from avfd.manifest import load
     from extract.datasets import base
