@@ -18,14 +18,18 @@ def records(source: Source, path: str) -> list[Record]:
     content = source.json(path)
     found = content if isinstance(content, list) else [content]
     for record in found:
-        if not isinstance(record, dict) or not isinstance(record.get("file"), str):
+        if not isinstance(record, dict) or not _names_files(record):
             raise InputError(
                 "not a record of a clip",
                 where=source.root / path,
                 found=str(record)[:80],
-                accepted='objects with a text "file"',
+                accepted='objects with a text "file" and, where there is one, a text "original"',
             )
     return found
+
+
+def _names_files(record: Record) -> bool:
+    return isinstance(record.get("file"), str) and isinstance(record.get("original"), str | None)
 
 
 def segments(record: Record, field: str) -> Segments | None:

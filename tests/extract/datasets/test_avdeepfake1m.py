@@ -56,3 +56,15 @@ def test_another_type_is_refused(read, trees):
     record = json.dumps([{"file": "a.mp4", "modify_type": "half_modified"}])
     with pytest.raises(InputError, match=r"not a modify_type.*half_modified.*real"):
         read("avdeepfake1m", {"val_metadata.json": record, **trees.media("val/a.mp4")})
+
+
+def test_a_record_without_a_type_is_refused_not_called_real(read, trees):
+    record = json.dumps([{"file": "a.mp4", "fake_segments": []}])
+    with pytest.raises(InputError, match=r"a\.mp4: not a modify_type"):
+        read("avdeepfake1m", {"val_metadata.json": record, **trees.media("val/a.mp4")})
+
+
+def test_an_original_that_is_no_name_is_refused(read, trees):
+    record = json.dumps([{"file": "a.mp4", "modify_type": "real", "original": 7}])
+    with pytest.raises(InputError, match="not a record of a clip"):
+        read("avdeepfake1m", {"val_metadata.json": record, **trees.media("val/a.mp4")})

@@ -49,8 +49,37 @@ def test_the_full_list_is_read_where_the_short_one_is_not_there(read, trees):
 
 def test_a_list_without_counts_still_labels(read, trees):
     records = json.dumps([{"file": "a.mp4", "fake_periods": [[0, 1]]}, {"file": "b.mp4"}])
-    clips = read("lavdf", {"metadata.json": records, **trees.media("a.mp4", "b.mp4")}).clips
-    assert [clip.label for clip in clips.values()] == ["fake", "real"]
+    found = read("lavdf", {"metadata.json": records, **trees.media("a.mp4", "b.mp4")})
+    assert [clip.label for clip in found.clips.values()] == ["fake", None]
+    assert found.notes.counts == {UNLISTED: 1}
+
+
+@pytest.mark.parametrize(
+    ("fields", "label"),
+    [
+        ({"modify_video": True, "modify_audio": False}, "fake"),
+        ({"modify_audio": True}, "fake"),
+        ({"modify_video": False, "modify_audio": False}, "real"),
+        ({"modify_video": False}, None),
+        ({"n_fakes": 2}, "fake"),
+        ({"n_fakes": 0}, "real"),
+        ({"n_fakes": None, "fake_periods": []}, "real"),
+        ({"n_fakes": None, "fake_periods": None, "modify_video": None}, None),
+        ({"split": "test"}, None),
+    ],
+)
+def test_a_label_comes_from_the_fields_that_are_there(read, trees, fields, label):
+    records = json.dumps([{"file": "a.mp4", **fields}])
+    found = read("lavdf", {"metadata.json": records, **trees.media("a.mp4")})
+    assert found.clips["a.mp4"].label == label
+    assert found.notes.counts == ({} if label else {UNLISTED: 1})
+
+
+def test_fields_that_contradict_each_other_are_counted(read, trees):
+    records = json.dumps([{"file": "a.mp4", "n_fakes": 0, "modify_audio": True}])
+    found = read("lavdf", {"metadata.json": records, **trees.media("a.mp4")})
+    assert found.clips["a.mp4"].label == "fake"
+    assert found.notes.counts == {"whose fields contradict each other: taken as fake": 1}
 
 
 @pytest.mark.parametrize(
@@ -59,6 +88,12 @@ def test_a_list_without_counts_still_labels(read, trees):
         ([{"name": "a.mp4"}], "not a record of a clip"),
         ([{"file": "a.mp4", "fake_periods": [3]}], "not a list of pairs"),
         ([{"file": "../a.mp4"}], "stay below"),
+        ([{"file": "a.mp4", "n_fakes": "x"}], r"a\.mp4: n_fakes is no count.*found: x"),
+        ([{"file": "a.mp4", "n_fakes": -1}], "n_fakes is no count"),
+        ([{"file": "a.mp4", "n_fakes": 0.5}], "n_fakes is no count"),
+        ([{"file": "a.mp4", "n_fakes": []}], "n_fakes is no count"),
+        ([{"file": "a.mp4", "modify_video": "false"}], "modify_video is neither"),
+        ([{"file": "a.mp4", "original": 7}], "not a record of a clip"),
     ],
 )
 def test_broken_records_are_named(read, trees, records, message):
