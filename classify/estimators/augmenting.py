@@ -30,6 +30,11 @@ class Augmentation:
     level: float = 0.0
     mix: float = 0.0
 
+    @property
+    def augments(self) -> bool:
+        """Whether anything is done at all."""
+        return any((self.mask_slots, self.mask_bands, self.shift_bands, self.level, self.mix))
+
 
 def augmented(
     x: Tensor, mask: Tensor, target: Tensor, classes: int, how: Augmentation, generator: Generator
@@ -37,7 +42,7 @@ def augmented(
     """A batch as training is to see it.
 
     Args:
-        x: [batch, slots, bands], scaled.
+        x: [batch, slots, bands], scaled: 0 is a band's mean, which blanks are set to.
         mask: bool [batch, slots].
         target: [batch], class numbers.
 

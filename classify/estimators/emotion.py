@@ -18,6 +18,7 @@ from avfd.nets.settings import EmoLstmSettings, MlpSettings, ResNet18Settings
 from classify.estimators.augmenting import Augmentation, augmented, soft_cross_entropy
 from classify.estimators.base import register
 from classify.estimators.network import Example, NetworkEstimator
+from classify.estimators.scaling import scales
 from classify.estimators.settings import Monitor, Training
 from classify.estimators.tracks import Tracks
 from classify.moments import at_rate
@@ -75,7 +76,9 @@ def wrapped(network: nn.Module, taking: str = "audio") -> nn.Module:
 class EmoLstmTraining(EmoLstmSettings, Augmentation, Training):
     """LSTM_I as in 5.3.3; what the thesis does not state of the training is ours.
 
-    `emo-lstm` of the preset "augmented" masks and mixes the cached descriptors besides.
+    `emo-lstm` of the preset "augmented" masks and mixes the cached descriptors besides. What is
+    done to them is done to standardised values, so that blanks stand at a mean and `level`
+    counts its deviations; the network is then given them in their own units, as without.
     """
 
     learning_rate: float = 3e-4
@@ -135,7 +138,14 @@ class EmoLstm(EmotionNetwork):
         return wrapped(network)
 
     def learn_constants(self, reader: Reader) -> dict[str, NDArray[np.float32]]:
-        """Least and greatest of each descriptor over the training windows."""
+        """Least and greatest of each descriptor over the training windows.
+
+        Where training is to change descriptors, their means and deviations besides.
+
+        Raises:
+            InputError: descriptors were to be shifted, as if their neighbours were bands.
+        """
+        _refuse_shift(self)
         low = np.full(self.inputs["audio"].dim, np.inf, dtype=np.float32)
         high = -low
         for index in reader.filled.tolist():
@@ -143,23 +153,31 @@ class EmoLstm(EmotionNetwork):
             seen = example["audio"][example["audio_mask"]]
             if len(seen):
                 low, high = np.minimum(low, seen.min(axis=0)), np.maximum(high, seen.max(axis=0))
-        return {"scale.low": low, "scale.high": high}
+        return {"scale.low": low, "scale.high": high} | (
+            scales(reader, self.inputs) if self.settings.augments else {}
+        )
 
     def example(self, tracks: Tracks) -> Example:
         return _steps(tracks, self.settings.rate_hz)
 
     def augment(self, batch: Batch, target: Tensor, generator: Generator) -> tuple[Batch, Tensor]:
-        if self.settings.mix or self.settings.mask_slots or self.settings.mask_bands:
-            x, mask, target = augmented(
-                batch["audio"],
-                batch["audio_mask"],
-                target,
-                self.options.classes,
-                self.settings,
-                generator,
-            )
-            return {"audio": x, "audio_mask": mask}, target
-        return batch, target
+        if not self.settings.augments:
+            return batch, target
+        import torch
+
+        centre, width = (
+            torch.from_numpy(self.constants_[f"scale.audio.{name}"]).to(batch["audio"])
+            for name in ("mean", "deviation")
+        )
+        x, mask, target = augmented(
+            (batch["audio"] - centre) / width,
+            batch["audio_mask"],
+            target,
+            self.options.classes,
+            self.settings,
+            generator,
+        )
+        return {"audio": x * width + centre, "audio_mask": mask}, target
 
     def loss(self, out: Tensor, target: Tensor, weight: Tensor) -> Tensor:
         return soft_cross_entropy(out, target, weight)
@@ -275,6 +293,18 @@ def _fitted(array: NDArray[Any], steps: int) -> NDArray[Any]:
     """The first `steps` along the first axis, zeros where there are fewer."""
     lacking = max(0, steps - len(array))
     return np.pad(array[:steps], [(0, lacking), *[(0, 0)] * (array.ndim - 1)])
+
+
+def _refuse_shift(estimator: EmoLstm) -> None:
+    """Refuse to move descriptors into each other's places."""
+    if estimator.settings.shift_bands:
+        raise InputError(
+            "descriptors are no neighbouring bands, so they cannot be shifted",
+            where=f"--model {estimator.name}:shift_bands",
+            found=estimator.settings.shift_bands,
+            accepted="0",
+            next_step="leave it out, or take --model mel-cnn --audio mel",
+        )
 
 
 def _need_vectors(estimator: EmotionNetwork, column: str) -> None:
