@@ -32,7 +32,8 @@ Containers round times (Matroska to 1 ms) and clocks drift; a lost AAC or MP3 fr
 """
 
 MAX_AMPLITUDE = 100.0
-"""Louder than this (40 dB over full scale) is damage, not sound; it is cut off there."""
+"""Louder than this (40 dB over full scale) is damage, not sound; it is cut off there, so that no
+filter overflows. What then is still beyond `extract.backbones.base.LOUDEST` no column takes."""
 
 BATCH_SAMPLES = 1 << 16
 """Samples that are resampled at once (a decoder hands over a thousand, which costs more each);

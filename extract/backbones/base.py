@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
@@ -17,6 +18,10 @@ from avfd.specs import BackboneSpec
 from extract.installed import check_installed
 
 Span = tuple[float, float]
+
+LOUDEST = 16.0
+"""What no decoded sound at full scale 1.0 reaches (24 dB above it, resampling's overshoot
+included); 16-bit integers that were never brought to that scale do."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +49,13 @@ class AudioBlock:
                 "audio is float32 [n]", found=f"{self.samples.dtype} {self.samples.shape}"
             )
         self.samples.setflags(write=False)  # several backbones are given the same block
+
+    @cached_property
+    def peak(self) -> float:
+        """The largest magnitude, found once however many backbones ask; NaN where one is."""
+        if not len(self.samples):
+            return 0.0
+        return float(np.maximum(self.samples.max(), -self.samples.min()))
 
 
 @dataclass(frozen=True)
@@ -143,7 +155,11 @@ class Backbone(ABC):
         """
 
     def check_audio(self, block: AudioBlock) -> None:
-        """Refuses a block that is not at the spec's sample rate."""
+        """Refuses a block that is not at the spec's sample rate, or whose numbers are no sound.
+
+        Raises:
+            InputError: another rate, or a sample that is not finite or beyond ± `LOUDEST`.
+        """
         wanted = self.spec.audio
         if wanted is None or block.sample_rate_hz != wanted.sample_rate_hz:
             accepted = f"{wanted.sample_rate_hz} Hz" if wanted else "no audio"
@@ -152,6 +168,14 @@ class Backbone(ABC):
                 where=self.spec.name,
                 found=f"{block.sample_rate_hz} Hz",
                 accepted=accepted,
+            )
+        if not block.peak <= LOUDEST:  # so that NaN is refused, too
+            raise InputError(
+                "these samples are no sound at full scale 1.0",
+                where=self.spec.name,
+                found=f"samples up to {block.peak:g}",
+                accepted=f"finite numbers of {LOUDEST:g} at the most",
+                next_step="divide 16-bit integers by 32768, and write the file again",
             )
 
     def check_faces(self, block: FaceBlock) -> None:

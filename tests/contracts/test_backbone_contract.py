@@ -145,13 +145,30 @@ def test_audio_at_another_rate_is_refused(name):
         base.build(name).audio(AudioBlock(sound, 8_000, 0.0, (0.0, 1.0), ((0.0, 1.0),)))
 
 
+NO_SOUNDS = {
+    "16-bit integers": lambda sound: sound * 32_768,
+    "beyond the bound": lambda sound: np.where(np.arange(len(sound)) == 7, -16.1, sound),
+    "nan": lambda sound: np.where(np.arange(len(sound)) == 7, np.nan, sound),
+    "infinity": lambda sound: np.where(np.arange(len(sound)) == 7, -np.inf, sound),
+}
+
+
+@pytest.mark.parametrize("spoilt", NO_SOUNDS)
+@pytest.mark.parametrize("name", AUDIO)
+def test_samples_out_of_range_are_refused(name, spoilt):
+    rate = SPECS[name].audio.sample_rate_hz
+    samples = NO_SOUNDS[spoilt](voice(0.1, rate)).astype(np.float32)
+    with pytest.raises(InputError, match="no sound at full scale"):
+        base.build(name).audio(block_of(name, samples))
+
+
 HARD_SOUNDS = {
     "silence": lambda n: np.zeros(n),
     "constant": lambda n: np.ones(n),
     "square": lambda n: np.sign(np.sin(np.arange(n) / 20)),
     "impulse": lambda n: np.eye(1, n)[0],
     "denormal": lambda n: np.full(n, 1e-39),
-    "far over full scale": lambda n: 100 * np.sin(np.arange(n) / 7),
+    "far over full scale": lambda n: base.LOUDEST * np.sin(np.arange(n) / 7),
     "noise": lambda n: np.random.default_rng(0).uniform(-1, 1, n),
 }
 
