@@ -83,13 +83,15 @@ def _stacked(columns: Sequence[str], rows: Sequence[Sequence[object]], title: st
 
 
 def cell(value: object) -> str:
-    """One cell as text: floats to three places, None as a dash.
+    """One cell as text: floats to three places, those that would be 0 there to three digits.
 
-    >>> [cell(v) for v in (0.12345, 3, None, "x")]
-    ['0.123', '3', '-', 'x']
+    >>> [cell(v) for v in (0.12345, 3, None, "x", 1e-10, 0.0)]
+    ['0.123', '3', '-', 'x', '1e-10', '0.000']
     """
     if value is None:
         return "-"
+    if isinstance(value, float) and 0 < abs(value) < 0.0005:
+        return f"{value:.3g}"
     return f"{value:.3f}" if isinstance(value, float) else str(value)
 
 
