@@ -42,3 +42,27 @@ def test_every_setting_is_in_the_table_with_its_default(name):
             assert spelled == value, setting
         else:
             assert float(spelled) == pytest.approx(float(value)), setting
+
+
+def asks_of(page: str) -> list[str]:
+    return re.findall(r"--model ([a-z0-9:_=,.-]+[a-z0-9])", page)
+
+
+def test_every_model_is_in_the_table_of_models():
+    page = (FOLDER.parent / "classify.md").read_text(encoding="utf-8")
+    table = page.split("## Models")[1].split("\n\n")[1]
+    first_cells = [line.split("|")[1] for line in table.splitlines()]
+    told = {name for cell in first_cells for name in re.findall(r"`([a-z0-9-]+)`", cell)}
+    assert set(estimators.names()) | {"emo-cnn3d", "emo-cnn3d-frames"} == told
+
+
+def test_the_emotion_recipes_can_be_asked_for():
+    page = (FOLDER / "emotions.md").read_text(encoding="utf-8")
+    asked = asks_of(page)
+    assert {"emo-lstm", "emo-cnn3d", "mel-cnn", "cnn1d", "mlp", "resnet18"} <= set(asked)
+    for ask in asked:
+        estimators.build(ask)
+    presets = re.findall(r"--model ([a-z0-9-]+) --preset ([a-z0-9-]+)", page)
+    assert {("emo-lstm", "augmented"), ("mel-cnn", "plain")} <= set(presets)
+    for name, preset in presets:
+        assert preset in estimators.kind_of(name).presets
