@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avfd.errors import InputError
-from avfd.specs import AudioInput, BackboneSpec
+from avfd.specs import AudioInput, BackboneSpec, Scalar
 from extract.backbones._network import NetworkBackbone, NetworkOptions, Windows
 from extract.backbones._seconds import SLACK_SECONDS, whole_seconds
 from extract.backbones._spans import check_long_enough, core_samples, core_valid, means
@@ -37,6 +37,9 @@ SAMPLE_RATE_HZ = 16_000
 FRAMES_HZ = SAMPLE_RATE_HZ // HOP  # 50
 BLOCK_SECONDS = 30.0
 TAIL_SECONDS = 1.0  # so much longer may a last block be, so that none is a mere remainder
+WHOLE_SECONDS = 120.0
+"""The longest clip that is seen at once where blocks were refused: attention then compares 6,000
+frames with each other, 1.7 GB for 12 heads, of which several are held at a time."""
 PAPER_RATE_HZ = 44_100  # of the samples that 2D3MF passes as if they were 16 kHz
 EPS = 1e-5
 
@@ -50,13 +53,23 @@ class Emotion2vecOptions(NetworkOptions):
         frames: every frame, 50 a second, instead of a mean for each second.
         as_2d3mf: what 2D3MF really stored: whole seconds, each by itself, of samples at 44.1 kHz
             that are taken for 16 kHz (137 frames, the pitch 2.76 times too low), their mean.
+        block_seconds: how much of a long clip is normalised and seen at once; 0, the whole clip,
+            as the published code: up to `WHOLE_SECONDS`, longer ones fail.
     """
 
     output: Literal["embedding", "scores"] = "embedding"
     frames: bool = False
     as_2d3mf: bool = False
+    block_seconds: Literal[30, 0] = 30
 
     def __post_init__(self) -> None:
+        if self.as_2d3mf and not self.block_seconds:
+            raise InputError(
+                "2D3MF's way sees each second by itself",
+                where="emotion2vec",
+                found="block_seconds=0,as_2d3mf=true",
+                accepted="one of the two",
+            )
         if self.frames and self.as_2d3mf:
             raise InputError(
                 "2D3MF's way has one vector a second",
@@ -67,10 +80,24 @@ class Emotion2vecOptions(NetworkOptions):
 
     @property
     def audio(self) -> AudioInput:
-        """The whole clip up to 30 s, longer ones in blocks of 30 s; 2D3MF's: seconds."""
+        """The whole clip up to 30 s, longer ones in blocks of 30 s if at all; 2D3MF's: seconds."""
         if self.as_2d3mf:
             return AudioInput(PAPER_RATE_HZ, "mean", "soxr-hq", BLOCK_SECONDS, 0.0, 0.0)
+        if not self.block_seconds:
+            return AudioInput(SAMPLE_RATE_HZ, "mean", "soxr-hq", None, 0.0, 0.0)
         return AudioInput(SAMPLE_RATE_HZ, "mean", "soxr-hq", BLOCK_SECONDS, 0.0, TAIL_SECONDS)
+
+    @property
+    def normalised_over(self) -> str:
+        """What is brought to zero mean and unit variance."""
+        if self.as_2d3mf:
+            return "second"
+        return "block" if self.block_seconds else "clip"
+
+    @property
+    def stated(self) -> dict[str, Scalar]:
+        """What the spec says of them; the block stands in its audio."""
+        return {k: v for k, v in asdict(self).items() if k != "block_seconds"}
 
 
 DEFAULT = Emotion2vecOptions()
@@ -106,8 +133,8 @@ class Emotion2vec(NetworkBackbone):
             shape=(self.size.classes if options.output == "scores" else self.size.dim,),
             audio=options.audio,
             options={
-                **asdict(options),
-                "normalised_over": "second" if options.as_2d3mf else "block",
+                **options.stated,
+                "normalised_over": options.normalised_over,
                 "normalisation_eps": EPS,
                 "frame_samples": FIELD,
                 "frame_hop": HOP,
@@ -145,7 +172,20 @@ class Emotion2vec(NetworkBackbone):
             check_long_enough(self.name, block, valid, 1 - SLACK_SECONDS)
             return Windows(normalised(seconds[valid]), first, valid)
         check_long_enough(self.name, block, valid, FIELD / SAMPLE_RATE_HZ)
+        self._check_fits(block)
         return Windows(normalised(core_samples(block)[None]), first, valid)
+
+    def _check_fits(self, block: AudioBlock) -> None:
+        """Refuse what is too long to be seen at once."""
+        seconds = block.core_seconds[1] - block.core_seconds[0]
+        if seconds > WHOLE_SECONDS:
+            raise InputError(
+                "too long to be seen whole: the memory for it grows with the square of the length",
+                where=f"{self.name}:block_seconds=0",
+                found=f"{seconds:.1f} s",
+                accepted=f"{WHOLE_SECONDS:g} s",
+                next_step=f"ask for {self.name} without block_seconds=0",
+            )
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Frames [n, frames, dim]; for scores the logits of each frame, [n, frames, 9]."""

@@ -13,7 +13,7 @@ from avfd.errors import AbsentError, InputError
 from extract.audio import AudioTap
 from extract.backbones import build, load_all
 from extract.backbones.base import AudioBlock
-from extract.backbones.eat import EatOptions, log_mel
+from extract.backbones.eat import FBANK, EatOptions, log_mel
 from extract.nets.eat_files import PRETRAINED_SMALL
 from extract.nets.eat_settings import SMALL
 
@@ -245,3 +245,12 @@ def test_every_variant_names_its_weights_and_every_option_its_fingerprint():
     asks += ["pad=silence", "precision=bfloat16"]
     prints = {build(f"eat:{ask}").spec.fingerprint({"eat": "0"}) for ask in asks}
     assert len(prints) == len(asks)
+
+
+def test_whose_mean_is_taken_off_changes_nothing():
+    """Kaldi takes off the mean of each frame, so neither the clip's nor the block's is left."""
+    from torchaudio.compliance import kaldi
+
+    sound = noise(1.0)
+    moved = kaldi.fbank(torch.from_numpy(sound + np.float32(0.05))[None], **FBANK).numpy()
+    np.testing.assert_allclose(moved, log_mel(sound), atol=2e-3)

@@ -201,3 +201,26 @@ def test_every_model_names_its_weights_and_every_option_its_fingerprint():
     asks = ["", "output=scores", "frames=true", "as_2d3mf=true", "precision=float16"]
     prints = {build(f"{name}:{ask}").spec.fingerprint({name: "0"}) for ask in asks}
     assert len(prints) == len(asks)
+
+
+def test_a_long_clip_is_seen_whole_where_that_is_asked_for(made, funasr):
+    sound = noise(32.5)
+    backbone = made(options="block_seconds=0")
+    tap = AudioTap(backbone.spec.audio, 60.0)
+    tap.push(SimpleNamespace(samples=sound[None], sample_rate_hz=RATE, start_seconds=0.0))
+    (whole,) = tap.finish()
+    frames, _ = funasr("emotion2vec-small", sound)
+    assert close(backbone.audio(whole).values[:32], in_seconds(frames, 32))
+    assert backbone.spec.options["normalised_over"] == "clip"
+
+
+def test_a_clip_too_long_to_be_seen_whole_is_refused(made):
+    with pytest.raises(InputError, match=r"memory.*121\.0 s.*120 s"):
+        made(options="block_seconds=0").audio(block(noise(121.0)))
+    with pytest.raises(InputError, match="each second by itself"):
+        build("emotion2vec:block_seconds=0,as_2d3mf=true")
+
+
+def test_a_column_made_before_blocks_could_be_refused_keeps_its_fingerprint():
+    assert "block_seconds" not in build("emotion2vec").spec.options
+    assert build("emotion2vec").spec.audio.block_seconds == 30.0
