@@ -43,7 +43,7 @@ class Clip:
         fake_segments: where the fake parts are, (start, end) from the clip's start, None: unknown.
         extra: what a protocol of this data set needs beyond the above (part, session, …).
         width, height, fps, seconds, has_audio, has_video, bytes, mtime_ns: from the scan at index.
-        problem: why the scan could not read the media, None where it could.
+        problem: why the media, or the clip's part of them, cannot be read; None where they can.
     """
 
     key: str

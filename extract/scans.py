@@ -7,6 +7,7 @@ keeps what the last index found.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -173,7 +174,19 @@ def _measured(clip: Clip, facts: Sequence[MediaFacts | Crash]) -> Clip:
         seconds=_length(clip, main.seconds),
         has_audio=apart if rest else main.has_audio and clip.audio_path is not None,
         has_video=main.has_video and clip.video_path is not None,
+        problem=_part_problem(clip, main.seconds),
     )
+
+
+def _part_problem(clip: Clip, file_seconds: float) -> str | None:
+    """Why the clip's part of its file is none; None where it is one."""
+    start = clip.start_seconds
+    end = math.inf if clip.end_seconds is None else clip.end_seconds
+    if not 0 <= start < end:
+        return f"the clip's part of its file cannot be: {start:.3f} s to {end:.3f} s"
+    if start > 0 and start >= file_seconds:
+        return f"the clip starts at {start:.3f} s, its file ends at {file_seconds:.3f} s"
+    return None
 
 
 def _length(clip: Clip, file_seconds: float) -> float:

@@ -30,6 +30,7 @@ NUMBERS = {
     "end_seconds": "end_seconds",
     "audio_offset_seconds": "audio_offset_seconds",
 }
+PART = ("start_seconds", "end_seconds")
 SCANNED = ("width", "height", "fps", "seconds", "has_audio", "has_video", "bytes", "sha256")
 MEDIA = ("audio_path", "video_label", "audio_label", "fake_segments")
 
@@ -55,14 +56,40 @@ class Row:
         return (self.cells.get(column or "") or "").strip() or None
 
     def number(self, column: str) -> float | None:
-        """The cell as a number."""
+        """The cell as a finite number."""
         text = self.text(column)
+        if text is None:
+            return None
         try:
-            return None if text is None else float(text)
+            found = float(text)
         except ValueError:
             raise InputError(
                 "not a number", where=self.where, found=text, accepted=f"{column} in seconds"
             ) from None
+        if not math.isfinite(found):
+            raise _no_time(self.where, text, f"{column} in seconds")
+        return found
+
+    def times(self) -> dict[str, float]:
+        """Field of a clip → seconds, of the times that the row states.
+
+        A part that starts before the file or that has no length is an error.
+        """
+        given = {field: name for name, field in NUMBERS.items() if self.text(name)}
+        found = {field: self.number(name) or 0.0 for field, name in given.items()}
+        for field in PART:
+            if found.get(field, 0.0) < 0:
+                accepted = f"{given[field]} in seconds, 0 or more"
+                raise _no_time(self.where, self.text(given[field]), accepted)
+        start, end = found.get("start_seconds", 0.0), found.get("end_seconds", math.inf)
+        if end <= start:
+            raise InputError(
+                "the clip does not end after its start",
+                where=self.where,
+                found=f"{start:g} to {end:g} s",
+                accepted="an end after the start, or an empty cell: to the end of the file",
+            )
+        return found
 
     def segments(self, column: str) -> tuple[tuple[float, float], ...] | None:
         """The cell as stretches of time, in order."""
@@ -93,6 +120,10 @@ class Row:
                 accepted=", ".join(word for word in WORDS if word) + " or an empty cell",
             )
         return WORDS[text.lower()]
+
+
+def _no_time(where: str, found: str | None, accepted: str) -> InputError:
+    return InputError("not a time", where=where, found=found, accepted=accepted)
 
 
 @reader("table")
@@ -185,7 +216,7 @@ def _clip(source: Source, notes: Notes, columns: Columns, row: Row) -> Clip | No
     path = _present(source, notes, row, columns.path)
     if path is None:
         return None
-    times = {field: row.number(name) for name, field in NUMBERS.items() if row.text(name)}
+    times = row.times()
     clip = source.clip(
         path,
         key=source.key(path, times.get("start_seconds"), times.get("end_seconds")),

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from avfd.cache import Cache
 from avfd.clips import Clip, read_table
 from avfd.errors import InputError, MissingError
 from avfd.home import Home
+from extract.datasets.base import Notes, Source
 from extract.index import index_dataset
 
 RATE_HZ = 8000
@@ -131,6 +133,30 @@ def test_parts_of_one_file_have_their_own_length(home, root, sound):
         "film.wav@2.000-4.500": 2.5,
         "film.wav@8.000-12.000": pytest.approx(2.0),
     }
+
+
+def test_a_part_after_the_files_end_is_told(home, root, sound):
+    sound("film.wav", 2.0)
+    (root / "t.csv").write_text("path,start,end\nfilm.wav,1,9\nfilm.wav,2,3\nfilm.wav,7.5,\n")
+    report = index(home, "mine", root, table=root / "t.csv")
+    assert report.problems == {
+        "mine/film.wav@2.000-3.000": "the clip starts at 2.000 s, its file ends at 2.000 s",
+        "mine/film.wav@7.500-end": "the clip starts at 7.500 s, its file ends at 2.000 s",
+    }
+    assert index(home, "mine", root, table=root / "t.csv").problems == report.problems
+
+
+@pytest.mark.parametrize(("start", "end"), [(math.nan, 1.0), (1.0, 0.5), (0.5, math.nan)])
+def test_a_reader_that_gives_a_part_that_cannot_be_is_told(
+    home, root, sound, monkeypatch, start, end
+):
+    def read(source: Source, notes: Notes) -> Iterator[Clip]:
+        yield source.clip("a.wav", start_seconds=start, end_seconds=end)
+
+    monkeypatch.setattr("extract.datasets.base.get", lambda _: read)
+    sound("a.wav", 2.0)
+    (problem,) = index(home, "mine", root, layout="folder").problems.values()
+    assert problem == f"the clip's part of its file cannot be: {start:.3f} s to {end:.3f} s"
 
 
 def test_pictures_and_sound_in_two_files(home, root, sound, make_video):

@@ -6,6 +6,7 @@ import shutil
 from pathlib import Path
 from types import ModuleType
 
+from avfd.home import Home
 from avfd.specs import FAILED
 from extract.index import index_dataset
 from extract.scans import Roots
@@ -29,3 +30,16 @@ def test_no_reason_names_a_folder_of_this_machine(
     assert reasons["small/text.wav"].startswith("text.wav: the file is no readable sound")
     problems = index_dataset(home, extracts.DATASET, media, layout="folder", workers=1).problems
     assert problems["small/text.wav"] == reasons["small/text.wav"]
+
+
+def test_a_part_after_the_files_end_fails_with_a_sentence(
+    extracts: ModuleType, small_media: Path, tmp_path: Path
+) -> None:
+    table = tmp_path / "t.csv"
+    table.write_text("path,start\nc000.wav,900\n", encoding="utf-8")
+    home = Home(tmp_path / "home")
+    index_dataset(home, extracts.DATASET, small_media, table=table, workers=1)
+    extracts.extract(home, ["loudness"])
+    ((status, reason, *_),) = extracts.contents(home, "loudness").values()
+    assert status == FAILED
+    assert reason.startswith("the clip starts at 900.000 s, its file ends at ")

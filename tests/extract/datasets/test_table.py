@@ -138,6 +138,29 @@ def test_other_mistakes(read, trees, tmp_path, text, message):
 
 
 @pytest.mark.parametrize(
+    ("header", "cells", "message"),
+    [
+        ("start,end", "nan,2", "not a time; found: nan; accepted: start"),
+        ("start,end", "-0.5,2", "not a time; found: -0.5; accepted: start"),
+        ("start,end", "inf,", "not a time; found: inf; accepted: start"),
+        ("start,end", "1,inf", "not a time; found: inf; accepted: end"),
+        ("start_seconds,end_seconds", "1,NaN", "not a time; found: NaN; accepted: end_seconds"),
+        ("start,end", ",-1", "not a time; found: -1; accepted: end"),
+        ("start,end", "2,2", "does not end after its start; found: 2 to 2"),
+        ("start_seconds,end", "3,2.5", "does not end after its start; found: 3 to 2.5"),
+        ("start,end", ",0", "does not end after its start; found: 0 to 0"),
+        ("audio_offset_seconds,end", "nan,", "not a time; found: nan; accepted: audio_offset"),
+    ],
+)
+def test_a_part_that_cannot_be_is_refused_with_its_line(
+    read, trees, tmp_path, header, cells, message
+):
+    table = _table(tmp_path, f"path,{header}\na.mp4,,\na.mp4,{cells}\n")
+    with pytest.raises(InputError, match=rf"t\.csv:3: .*{message}"):
+        read("table", trees.media("a.mp4"), table=table)
+
+
+@pytest.mark.parametrize(
     ("content", "message"),
     [
         ("path,label\nZoë.mp4,real\n".encode("latin-1"), "not a UTF-8 CSV file"),
