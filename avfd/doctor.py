@@ -29,6 +29,12 @@ OUR_PACKAGES = ("avfd", "extract", "classify")
 RESEARCH_ONLY = {"opensmile": "audEERING research licence: non-commercial use only"}
 """Packages whose licence forbids what ours allows, beside what their own metadata say."""
 
+UNSTATED = {"icechunk": "Apache-2.0", "skops": "MIT"}
+"""Licences, from the packages' own licence files, that their metadata do not state."""
+
+CARRIED = {"espeakng-loader": "espeak-ng inside is GPL-3.0; only the demo needs it"}
+"""Packages that carry another program → its licence, worth a note."""
+
 PARTS: dict[str, tuple[str, ...]] = {
     "base": ("numpy", "pandas", "pyarrow", "zarr", "icechunk", "h5py", "typer", "rich"),
     "extract": ("av", "soxr", "scipy", "mediapipe"),
@@ -168,7 +174,8 @@ def _package(package: str, extra: str) -> Finding:
     except metadata.PackageNotFoundError:
         wanted = "avfd" if extra == "base" else f"avfd[{extra}]"
         return Finding(package, "missing", f"for {extra}", f"pip install '{wanted}'")
-    detail = f"{facts['Version']}, {_licence(facts)}"
+    licence = _licence(facts) or UNSTATED.get(package, "no licence stated")
+    detail = "; ".join(filter(None, (f"{facts['Version']}, {licence}", CARRIED.get(package))))
     if package in RESEARCH_ONLY:
         caveat = f"{facts['Version']}, {RESEARCH_ONLY[package]}"
         return Finding(package, "warning", caveat, "for other uses take the columns mfcc or mel")
@@ -176,13 +183,18 @@ def _package(package: str, extra: str) -> Finding:
 
 
 def _licence(facts: metadata.PackageMetadata) -> str:
-    """The licence as the package states it: expression, else classifier, else the first line."""
+    """The licence as the package states it: expression, else classifier, else the first line.
+
+    Empty where it states none.
+    """
     if "License-Expression" in facts:
         return facts["License-Expression"]
     classifiers = facts.get_all("Classifier") or []
-    named = [c.split(" :: ")[-1] for c in classifiers if c.startswith("License :: OSI")]
+    named = [
+        c.split(" :: ")[-1] for c in classifiers if c.startswith("License :: OSI Approved :: ")
+    ]
     stated = (facts["License"] or "").strip() if "License" in facts else ""
-    return ", ".join(named) or (stated.splitlines() or ["no licence stated"])[0][:60]
+    return ", ".join(named) or stated.partition("\n")[0][:60]
 
 
 def _device() -> Finding:

@@ -6,6 +6,7 @@ import dataclasses
 import json
 import subprocess
 import sys
+from email.message import Message
 from pathlib import Path
 
 import pytest
@@ -83,6 +84,43 @@ def test_research_licences_are_flagged(home: Home) -> None:
     found = finding(diagnose(home), "opensmile")
     assert found.state == "warning"
     assert "non-commercial" in found.detail
+
+
+@pytest.mark.parametrize(
+    ("package", "licence"),
+    [("icechunk", "Apache-2.0"), ("skops", "MIT"), ("espeakng-loader", "GPL-3.0")],
+)
+def test_a_licence_that_no_metadata_states_is_told(
+    home: Home, package: str, licence: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bare = Message()
+    bare["Version"] = "1.0"
+    bare["Classifier"] = "License :: OSI Approved"
+    monkeypatch.setattr(doctor.metadata, "metadata", lambda _: bare)
+    assert licence in finding(diagnose(home), package).detail
+
+
+def test_the_licence_of_espeak_ng_is_a_note_and_no_gap(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bare = Message()
+    bare["Version"] = "0.2.4"
+    monkeypatch.setattr(doctor.metadata, "metadata", lambda _: bare)
+    report = diagnose(home)
+    found = finding(report, "espeakng-loader")
+    assert "only the demo needs it" in found.detail
+    assert found.state == "ok"
+    assert found not in report.gaps
+
+
+def test_a_licence_that_the_metadata_state_comes_first(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stating = Message()
+    stating["Version"] = "9.0"
+    stating["License-Expression"] = "BSD-3-Clause"
+    monkeypatch.setattr(doctor.metadata, "metadata", lambda _: stating)
+    assert finding(diagnose(home), "skops").detail == "9.0, BSD-3-Clause"
 
 
 def test_a_missing_system_library_says_how_to_get_it(
