@@ -97,14 +97,15 @@ def column_names(root: zarr.Group) -> list[str]:
 
 def column_group(root: zarr.Group, column: str) -> zarr.Group:
     """The column's group; a missing one lists those there are."""
-    if column not in column_names(root):
+    found = root.get(column)
+    if not isinstance(found, zarr.Group):
         raise MissingError(
             "no such column in the cache",
             where=column,
             accepted=", ".join(column_names(root)) or "none is extracted yet",
             next_step=f"run `avfd extract --backbone {column}`",
         )
-    return cast("zarr.Group", root[column])
+    return found
 
 
 @dataclass(frozen=True)
@@ -224,5 +225,6 @@ class ClipArrays:
 
 def total_rows(root: zarr.Group) -> int:
     """Rows of all entries of the cache."""
-    clips = array(root, "clip").shape[0]
-    return ClipArrays.load(root, max(0, clips - 1)).total_rows
+    starts = array(root, "start")
+    last = starts.shape[0] - 1
+    return 0 if last < 0 else int(starts[last] + array(root, "rows")[last])

@@ -110,9 +110,9 @@ def _write_values(
     else:
         starts, rows = clips.start[places - clips.first], clips.rows[places - clips.first]
         length = total_rows(root)
-    dtype = np.dtype(facts.dtype)
+    dtype, one = np.dtype(facts.dtype), facts.values_shape(1)
     for result, count in zip(kept, _all_rows(clips, kept), strict=True):
-        _check(result, facts, dtype, count)
+        _check(result, dtype, one if facts.clip_level else (count, *one[1:]), facts)
     names = ["embedding"] if facts.clip_level else ["embedding", "valid"]
     for name in names:
         target = array(group, name)
@@ -134,7 +134,9 @@ def _rows_of(result: ClipResult, name: str, facts: ColumnFacts) -> NDArray[Any]:
     return values[np.newaxis] if facts.clip_level else values
 
 
-def _check(result: ClipResult, facts: ColumnFacts, dtype: np.dtype[Any], rows: int) -> None:
+def _check(
+    result: ClipResult, dtype: np.dtype[Any], shape: tuple[int, ...], facts: ColumnFacts
+) -> None:
     """Refuse what a backbone must not hand over: a bug there, so it names the shapes."""
     if result.status in (FAILED, ABSENT):
         return
@@ -145,16 +147,16 @@ def _check(result: ClipResult, facts: ColumnFacts, dtype: np.dtype[Any], rows: i
             found=f"status {result.status}",
             accepted="done with values, failed or absent",
         )
-    values, wanted = result.values, (dtype, facts.values_shape(rows))
-    if (values.dtype, values.shape) != wanted:
+    values = result.values
+    if values.dtype != dtype or values.shape != shape:
         raise InputError(
             "values of another shape",
             where=result.key,
             found=f"{values.dtype} {values.shape}",
-            accepted=f"{wanted[0]} {wanted[1]}",
+            accepted=f"{dtype} {shape}",
         )
     valid = None if result.valid is None else result.valid.shape
-    wanted_valid = None if facts.clip_level else (rows, facts.rate_hz)
+    wanted_valid = None if facts.clip_level else shape[:2]
     if valid != wanted_valid:
         raise InputError(
             "validity of another shape", where=result.key, found=valid, accepted=wanted_valid
