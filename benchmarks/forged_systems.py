@@ -49,11 +49,9 @@ SETS = (
         variants=2,
         aim=(0.75, 0.60),
     ),
-    ForgedSet("blends", "blended faces", ("face-blend",), variants=2),
-    ForgedSet("offsets", "sound early or late", ("offset",), variants=2),
-    ForgedSet(
-        "dubs", "another voice for the whole clip", ("audio-swap",), extent="whole", variants=2
-    ),
+    ForgedSet("blends", "blended faces", ("face-blend",)),
+    ForgedSet("offsets", "sound early or late", ("offset",)),
+    ForgedSet("dubs", "another voice for the whole clip", ("audio-swap",), extent="whole"),
     ForgedSet("real", "clips as found: fakes and reals of different sources", ()),
 )
 

@@ -213,7 +213,9 @@ def _known_clips(run: Run, wanted: Wanted, opened: Opened) -> list[str]:
     seen = Taught.of(run.facts).among(wanted.units, opened)
     if not seen:
         return []
-    return [f"{len(seen)} of these clips trained the run itself or chose it: {', '.join(seen[:3])}."]
+    return [
+        f"{len(seen)} of these clips trained the run itself or chose it: {', '.join(seen[:3])}."
+    ]
 
 
 def _wanted(

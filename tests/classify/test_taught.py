@@ -133,4 +133,6 @@ def test_another_data_set_with_clips_that_trained_the_run_is_said(kit, tmp_path)
         home = kit.make_home(tmp_path, name, clips[name], [column], media[name])
     run = classify.fit(home, FitOptions(datasets=("d",), audio="mel", folds=3, replicates=50)).run
     report = classify.evaluate(home, run, dataset="e", replicates=50)
-    assert f"1 of these clips trained the run itself or chose it: {clips['e'][5].key}." in report.notes
+    assert (
+        f"1 of these clips trained the run itself or chose it: {clips['e'][5].key}." in report.notes
+    )
