@@ -81,10 +81,15 @@ def _is_fake(clip: Clip, part: str) -> bool:
 
 
 def second_verdicts(run: Run, clips: Mapping[str, Clip]) -> pd.DataFrame | None:
-    """A row a second against what is really fake in it; None for models without such scores."""
+    """A row a second against what is really fake in it, of the clips that say what is.
+
+    None for models without such scores, and where no fake says it.
+    """
+    known = {k for k, c in clips.items() if c.label != FAKE or c.fake_segments is not None}
     seconds = run.seconds()
-    if seconds is None:
+    if seconds is None or all(clips[key].label != FAKE for key in known):
         return None
+    seconds = seconds[seconds["key"].isin(known)]
     group = run.scores().drop_duplicates("key").set_index("key")["group"]
     share = np.array(
         [fake_share(clips[k], s) for k, s in zip(seconds["key"], seconds["second"], strict=True)]
@@ -150,6 +155,8 @@ def _sigmoid(table: pd.DataFrame) -> pd.DataFrame:
     from sklearn.linear_model import LogisticRegression
 
     held, tested = (table[table["split"] == split] for split in ("val", "test"))
+    if held["fake"].nunique() < 2:
+        return tested
     model = LogisticRegression().fit(_log_odds(held["p"]), held["fake"])
     if model.coef_[0, 0] <= 0:  # worse than chance on validation: its order is kept, not turned
         return tested

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -136,6 +138,8 @@ def test_verdicts_are_held_against_the_label_of_the_track_and_of_the_second() ->
     assert found["p"].tolist() == [0.9, 0.2, 0.1]
     assert found["group"].tolist() == ["a", "a", "b"]
     assert second_verdicts(FakeRun(scores, None), clips) is None
+    clips["d/f"] = replace(clips["d/f"], fake_segments=None)
+    assert second_verdicts(run, clips) is None
 
 
 def test_a_twin_is_of_the_kind_of_its_fake() -> None:
