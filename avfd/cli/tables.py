@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from classify.tables.jobs import Asked
     from classify.tables.needs import Need
     from classify.tables.report import TableReport
+    from classify.tables.spec import Table
     from classify.tables.stock import WeightsState
 
 FORMATS = ("text", "markdown", "latex", "csv")
@@ -75,6 +76,7 @@ def table(
     verbose: VerboseOption = False,
 ) -> None:
     """Run a published table and print our numbers beside the published ones."""
+    from classify.tables.asking import check_asked
     from classify.tables.jobs import Asked
 
     set_up_logging(verbose)
@@ -102,10 +104,12 @@ def table(
     place = Home.at(home).writable()
     for one in (*asked.datasets, *asked.test_datasets, *([emotions] if emotions else [])):
         place.one_dataset(one)
+    tables = _named(name)
+    check_asked(place, tables, asked)
     if plan:
-        _plan(place, _named(name), asked, json)
+        _plan(place, tables, asked, json)
         return
-    _run(place, _named(name), asked, format, json)
+    _run(place, tables, asked, format, json)
 
 
 def figures(
@@ -150,13 +154,11 @@ def _own_folder(place: Home, asked: str) -> Path:
     return runs.load(place, asked.rpartition("=")[2]).path / runs.FIGURES_FOLDER
 
 
-def _named(asked: Sequence[str]) -> list[str]:
+def _named(asked: Sequence[str]) -> list[Table]:
+    """The tables; an unknown name is said before anything runs."""
     from classify.tables import load, names
 
-    wanted = names() if list(asked) == ["all"] else list(asked)
-    for one in wanted:
-        load(one)  # an unknown name is said before anything runs
-    return wanted
+    return [load(one) for one in (names() if list(asked) == ["all"] else asked)]
 
 
 def _list(json: bool) -> None:
@@ -171,14 +173,13 @@ def _list(json: bool) -> None:
         show(columns, rows)
 
 
-def _plan(place: Home, names: Sequence[str], asked: Asked, json: bool) -> None:
-    from classify.tables import load
+def _plan(place: Home, tables: Sequence[Table], asked: Asked, json: bool) -> None:
     from classify.tables.making import jobs_of
     from classify.tables.needs import needs_of
     from classify.tables.stock import Stock
 
     stock = Stock(place, ByExtract(place, asked.device))
-    needs = {n: needs_of(stock, jobs_of(place, load(n), asked), asked) for n in names}
+    needs = {t.name: needs_of(stock, jobs_of(place, t, asked), asked) for t in tables}
     if json:
         emit_json([{"table": name, "needs": found} for name, found in needs.items()])
         return
@@ -186,20 +187,19 @@ def _plan(place: Home, names: Sequence[str], asked: Asked, json: bool) -> None:
         _tell_needs(name, found)
 
 
-def _run(place: Home, names: Sequence[str], asked: Asked, format: str, json: bool) -> None:
-    from classify.tables import load
+def _run(place: Home, tables: Sequence[Table], asked: Asked, format: str, json: bool) -> None:
     from classify.tables.making import make
 
     reports = []
-    for name in names:
-        with progress(name) as update:
+    for table in tables:
+        with progress(table.name) as update:
             report = make(
                 place,
-                load(name),
+                table,
                 asked,
                 ByExtract(place, asked.device),
-                tell=partial(_say, name),
-                needs_found=partial(_tell_needs, name),
+                tell=partial(_say, table.name),
+                needs_found=partial(_tell_needs, table.name),
                 progress=update,
             )
         reports.append(report)

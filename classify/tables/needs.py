@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -81,13 +81,37 @@ class Survey:
             return True
         found = [self._weights(job, state) for state in states]
         made = all(found) and self.asked.extract
-        detail = f"avfd extract --dataset {dataset} --backbone {ask}"
         other = job.table.stand_ins.get(ask)
+        lacking = [state for state in states if state.path is None]
+        if lacking:
+            detail = self._untrained(job, lacking, made, other)
+        else:
+            detail = f"avfd extract --dataset {dataset} --backbone {ask}"
         if other and not made and self.asked.stand_ins:
             detail += f"; {other} stands in"
             self._column(job, dataset, other)
         self._note(Need("column", name, "can be made" if made else "missing", detail))
         return made
+
+    def _untrained(
+        self, job: Job, lacking: Sequence[WeightsState], made: bool, other: str | None
+    ) -> str:
+        """What comes before a column that lacks weights, and what helps where that cannot be."""
+        trained = [state.name for state in lacking if state.name in job.table.trained]
+        got = [state.name for state in lacking if state.name not in job.table.trained]
+        steps = [f"first get the weights {', '.join(got)}"] if got else []
+        for name in trained:
+            by = job.table.trained[name]
+            steps.append(f"{name} is trained first, by table {by.table}, row {by.row}")
+        helps = []
+        if trained and not made:
+            if not self.asked.extract:
+                helps.append("leave --no-extract out")
+            elif not self.asked.emotions:
+                helps.append("train it on clips that are here with --emotions NAME")
+        if other and not made and not self.asked.stand_ins:
+            helps.append(f"let {other} stand in with --stand-ins")
+        return "; ".join([*steps, *([" or ".join(helps)] if helps else [])])
 
     def _weights(self, job: Job, state: WeightsState) -> bool:
         if state.path is not None:

@@ -99,8 +99,8 @@ def test_competitors_are_quoted_and_nothing_else():
         "2d3mf-4": 1,
         "avt2dwf-2": 10,
         "avt2dwf-3": 4,
-        "finegrained-2": 6,
-        "finegrained-3": 15,
+        "finegrained-2": 5,
+        "finegrained-3": 14,
         "syncstream-3": 7,
         "thesis-5.3": 2,
     }
