@@ -213,7 +213,7 @@ def main() -> int:
     facts = {
         "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
         "gpu": torch.cuda.get_device_name(0),
-        "command": " ".join(sys.argv),
+        "command": " ".join(["python -m benchmarks.gpu", *sys.argv[1:]]),
     }
     print(f"written to {write_result('gpu', {**facts, 'networks': found})}")
     return 0 if all(part[HALF]["ratio"] >= AIM for part in found.values()) else 1
