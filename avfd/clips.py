@@ -172,6 +172,7 @@ _FROM_JSON: dict[str, Callable[[Any], Any]] = {
 }
 """What the table holds as JSON → what a clip makes of it."""
 _READ_AT_ONCE = 1024
+"""Rows; the table's row groups hold as many, so that reading it takes little memory."""
 
 
 def write_table(clips: Iterable[Clip], path: Path) -> None:
@@ -187,7 +188,7 @@ def write_table(clips: Iterable[Clip], path: Path) -> None:
     frame = pd.DataFrame(columns)
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_suffix(".partial")
-    frame.to_parquet(partial, index=False)
+    frame.to_parquet(partial, index=False, row_group_size=_READ_AT_ONCE)
     partial.replace(path)
 
 
@@ -204,8 +205,8 @@ def read_table(path: Path) -> list[Clip]:
 
     clips: list[Clip] = []
     once: dict[str, str] = {}
-    with ParquetFile(path) as table:
-        for batch in table.iter_batches(_READ_AT_ONCE):
+    with ParquetFile(path, pre_buffer=False) as table:
+        for batch in table.iter_batches(_READ_AT_ONCE, use_threads=False):
             columns = {n: _values(n, raw, once) for n, raw in batch.to_pydict().items()}
             rows = zip(*columns.values(), strict=True)
             clips += [Clip(**dict(zip(columns, row, strict=True))) for row in rows]
