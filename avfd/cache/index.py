@@ -11,7 +11,7 @@ import numpy as np
 import zarr
 from numpy.typing import NDArray
 
-from avfd.cache.layout import ClipArrays, StoredArray, array, digests, grow
+from avfd.cache.layout import ClipArrays, StoredArray, array, digests, grow, total_rows
 from avfd.cache.records import Entry, IndexChange
 from avfd.cache.store import Store
 from avfd.errors import InputError
@@ -112,7 +112,7 @@ def _replace(target: StoredArray, places: NDArray[np.int64], values: Any) -> Non
 
 def _append(root: zarr.Group, entries: list[Entry]) -> None:
     before = array(root, "clip").shape[0]
-    first_row = ClipArrays.load(root, max(0, before - 1)).total_rows
+    first_row = total_rows(root)
     rows = np.array([row_count(entry.seconds) for entry in entries], dtype=np.int64)
     values: dict[str, Any] = {
         "clip": [entry.key for entry in entries],

@@ -217,11 +217,6 @@ class ClipArrays:
         loaded = {n: array(root, n)[window] for n in ("start", "rows", "alive")}
         return cls(first, texts(array(root, "clip")[window]), **loaded)
 
-    @property
-    def total_rows(self) -> int:
-        """Rows in front of the entry after the window."""
-        return int(self.start[-1] + self.rows[-1]) if len(self.start) else 0
-
 
 def total_rows(root: zarr.Group) -> int:
     """Rows of all entries of the cache."""

@@ -136,7 +136,10 @@ def figures(
     set_up_logging(verbose)
     if clips < 1 or channels < 0:
         raise InputError(
-            "nothing to draw", where="--clips, --channels", found=f"{clips}, {channels}"
+            "nothing to draw",
+            where="--clips, --channels",
+            found=f"{clips}, {channels}",
+            accepted="1 clip or more, 0 channels (all) or more",
         )
     place = Home.at(home)
     folder = Path(into) if into else _own_folder(place, run[0])
