@@ -90,6 +90,7 @@ class ChunkFiles:
         try:
             descriptor = os.open(self._folder / _text(name), os.O_RDONLY | os.O_CLOEXEC)
             try:
+                os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_SEQUENTIAL)  # reads further ahead
                 done = os.preadv(descriptor, [payload[:FIRST_BYTES].data], 0)
                 rest = [payload[FIRST_BYTES:].data, checksum.data]
                 done += os.preadv(descriptor, rest, done)
