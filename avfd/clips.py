@@ -217,16 +217,16 @@ def _values(name: str, raw: list[Any], once: dict[str, str]) -> list[Any]:
     """A column's values; missing ones, which pandas may have written as NaN, as None.
 
     Equal texts become one: most of them stand in many clips, and a clip's path in several columns.
+    So do equal numbers of a column.
     """
     import json
 
-    present = [_present(value, once) for value in raw]
+    numbers: dict[Any, Any] = {}
+    present = [_present(value, once if isinstance(value, str) else numbers) for value in raw]
     if (make := _FROM_JSON.get(name)) is None:
         return present
     return [None if text is None else make(json.loads(text)) for text in present]
 
 
-def _present(value: Any, once: dict[str, str]) -> Any:
-    if isinstance(value, str):
-        return once.setdefault(value, value)
-    return None if value is None or value != value else value
+def _present(value: Any, once: dict[Any, Any]) -> Any:
+    return None if value is None or value != value else once.setdefault(value, value)

@@ -15,6 +15,7 @@ from functools import partial
 from avfd import asks
 from avfd.errors import InputError, Stopped
 from avfd.home import Home
+from extract.arenas import share_memory_between_threads
 from extract.pipeline import ClipReport, build_clip_work
 from extract.pool import Pool
 from extract.run.batch import Batch
@@ -75,6 +76,7 @@ def extract_columns(
         Stopped: by SIGINT, SIGTERM or SIGHUP, after what was finished had been committed.
     """
     start = time.monotonic()
+    share_memory_between_threads()
     columns = _columns(backbones, as_name)
     _check_counts(workers, limit)
     check_device(device)
@@ -89,7 +91,7 @@ def extract_columns(
             device=device,
         )
         batch = Batch(plan.cache, limits)
-        tally = Tally({clip.key: set(columns) for clip, columns in plan.todo})
+        tally = Tally({clip.key: lacking for clip, lacking in plan.todo})
         workers = worker_count(workers, len(plan.todo))
         with batch.kept(), _pool(plan, workers, limits) as pool:
             progress(0, len(plan.todo), f"at most {plan.bytes_needed / 1e9:.3f} GB")
@@ -98,7 +100,7 @@ def extract_columns(
                     batch.add(tally.count(outcome))
                     # A terminal that closed takes no more progress.
                     if outcome.item.columns and not signals.caught:
-                        progress(len(tally.keys), len(plan.todo), outcome.item.clip.key)
+                        progress(tally.clips, len(plan.todo), outcome.item.clip.key)
                 if signals.caught:
                     break
                 if batch.due:

@@ -265,6 +265,8 @@ def _todo(
     wanted = (PENDING, FAILED) if retry_failed else (PENDING,)
     lacks = {c: np.isin(reader.column(c).statuses(keys), wanted) for c in columns}
     each = [tuple(c for c in columns if lacks[c][i]) for i in range(len(clips))]
+    once: dict[tuple[str, ...], tuple[str, ...]] = {}  # of ten thousand equal ones, one is enough
+    each = [once.setdefault(names, names) for names in each]
     return [(clip, names) for clip, names in zip(clips, each, strict=True) if names]
 
 

@@ -73,12 +73,12 @@ class Tally:
     """Sums over the clips that came back, whole or column by column.
 
     Attributes:
-        left: key of each clip that was to do → columns that it lacks.
-        keys: of the clips that lack none any more.
+        left: key of each clip that lacks columns still → those.
+        clips: how many lack none any more.
     """
 
-    left: dict[str, set[str]]
-    keys: set[str] = field(default_factory=set)
+    left: dict[str, tuple[str, ...]]
+    clips: int = 0
     media_seconds: float = 0.0
     cpu_seconds: Counter[Part] = field(default_factory=Counter)
     cut: int = 0
@@ -86,9 +86,11 @@ class Tally:
     def count(self, outcome: Outcome[Task, ClipReport]) -> Mapping[str, ClipResult]:
         """Add a clip, or some of its columns; their results, where the worker crashed failures."""
         task, result = outcome.item, outcome.result
-        self.left[task.clip.key] -= set(task.columns)
-        if not self.left[task.clip.key]:
-            self.keys.add(task.clip.key)
+        key = task.clip.key
+        if rest := tuple(c for c in self.left.pop(key) if c not in task.columns):
+            self.left[key] = rest
+        else:
+            self.clips += 1
         if isinstance(result, Crash):
             failed = ClipResult(task.entry, task.clip.key, FAILED, result.reason)
             return dict.fromkeys(task.columns, failed)
@@ -108,7 +110,7 @@ def make_report(
         dataset=plan.dataset,
         columns={column: _count(reader, column, keys) for column in plan.columns},
         failures=[f for column in plan.columns for f in _failures(reader, column, keys)],
-        clips=len(tally.keys),
+        clips=tally.clips,
         media_seconds=tally.media_seconds,
         wall_seconds=wall_seconds,
         cpu_seconds=dict(tally.cpu_seconds),
