@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -11,7 +13,7 @@ import typer
 
 from avfd.cli.options import DatasetOption, HomeOption, JsonOption
 from avfd.cli.output import emit_json, say, size, table
-from avfd.errors import MissingError
+from avfd.errors import AvfdError, InputError, MissingError
 from avfd.home import Home
 from avfd.specs import STATUS_NAMES
 
@@ -140,16 +142,40 @@ def gc(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Say what would go and what tags hold.")
     ] = False,
+    untag: Annotated[
+        list[str] | None,
+        typer.Option("--untag", metavar="TAG", help="Give up a tag, of a deleted run; repeat it."),
+    ] = None,
     home: HomeOption = None,
     json: JsonOption = False,
 ) -> None:
     """Delete what no run, no open reader and not the last commit needs."""
-    _, cache = open_cache(Home.at(home), dataset)
+    place = Home.at(home)
+    _, cache = open_cache(place, dataset)
+    if untag and dry_run:
+        raise InputError("a dry run gives no tag up", where="--untag", found=", ".join(untag))
+    for tag in dict.fromkeys(untag or ()):
+        cache.untag(tag)
     report = cache.gc(dry_run=dry_run)
-    emit_json(report) if json else _tell_gc(report)
+    holders = {tag: run for tag, run in _runs_by_tag(place).items() if tag in report.tags}
+    if json:
+        emit_json({**asdict(report), "runs": {tag: holders.get(tag) for tag in report.tags}})
+    else:
+        _tell_gc(report, holders)
 
 
-def _tell_gc(report: GcReport) -> None:
+def _runs_by_tag(home: Home) -> dict[str, str]:
+    """Tag → the run of this home that holds it; one that cannot be read holds none."""
+    from avfd import runs
+
+    held: dict[str, str] = {}
+    for name in runs.names(home):
+        with suppress(AvfdError, ValueError):
+            held[str(runs.load(home, name).facts.get("tag"))] = name
+    return held
+
+
+def _tell_gc(report: GcReport, holders: Mapping[str, str]) -> None:
     freed = "an unknown amount" if report.bytes_freed is None else size(report.bytes_freed)
     verb = "would be freed" if report.dry_run else "freed"
     say(
@@ -157,8 +183,13 @@ def _tell_gc(report: GcReport) -> None:
         f"{report.retired_clips} retired clips"
     )
     if report.tags:
-        held = [(tag, None if b is None else size(b)) for tag, b in report.tags.items()]
-        table(["tag", "bytes that only it holds"], held)
+        held = [
+            (tag, holders.get(tag, "none in this home"), None if b is None else size(b))
+            for tag, b in report.tags.items()
+        ]
+        table(["tag", "run", "bytes that only it holds"], held)
+    if report.tags.keys() - holders.keys():
+        say("if no other home holds those runs: `avfd cache gc --untag TAG`")
 
 
 @app.command("export")
@@ -177,7 +208,7 @@ def export(
 
     name, cache = open_cache(Home.at(home), dataset)
     reader = cache.snapshot()
-    columns = backbone or reader.columns
+    columns = list(dict.fromkeys(backbone or reader.columns))
     if not columns:
         raise MissingError(
             "no column to export",

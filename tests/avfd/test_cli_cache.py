@@ -1,0 +1,64 @@
+"""`avfd cache`: which run holds which tag, and how a tag is given up."""
+
+from __future__ import annotations
+
+import json
+import sys
+
+import numpy as np
+import pytest
+
+from avfd.cache import Cache
+from avfd.cli import run
+from avfd.home import Home
+from extract.index import index_dataset
+
+
+@pytest.fixture
+def home(tmp_path, make_audio):
+    """A data set with two tags: of a run, and of one that was deleted."""
+    made = Home(tmp_path / "home")
+    (tmp_path / "media").mkdir()
+    make_audio(tmp_path / "media" / "a.wav", np.zeros((1, 16_000), dtype=np.float32))
+    index_dataset(made, "mine", tmp_path / "media", layout="folder", workers=1)
+    cache = _cache(made)
+    for tag in ("run-kept", "run-gone"):
+        cache.tag(tag, cache.snapshot().snapshot_id)
+    folder = made.runs_dir / "one-001"
+    folder.mkdir(parents=True)
+    (folder / "run.json").write_text(json.dumps({"format_version": 1, "tag": "run-kept"}))
+    return made
+
+
+def test_gc_names_the_run_of_every_tag(called, capsys):
+    assert called("--dry-run", "--json") == 0
+
+    assert json.loads(capsys.readouterr().out)["runs"] == {"run-gone": None, "run-kept": "one-001"}
+
+
+def test_gc_gives_a_tag_up_when_told(called, home):
+    assert called("--untag", "run-gone") == 0
+
+    assert list(_cache(home).tags()) == ["run-kept"]
+
+
+def test_gc_refuses_a_tag_that_is_not_there(called, capsys):
+    assert called("--untag", "run-never") == 2
+
+    assert "run-gone, run-kept" in capsys.readouterr().err
+
+
+@pytest.fixture
+def called(monkeypatch, home):
+    """Status of `avfd cache gc` with these words."""
+
+    def call(*words: str) -> int:
+        monkeypatch.setattr(sys, "argv", ["avfd", "cache", "gc", *words, "--home", str(home.path)])
+        return run()
+
+    return call
+
+
+def _cache(home: Home) -> Cache:
+    name = home.one_dataset(None)
+    return Cache.open(home.cache_url(name), dataset=name, lock_path=home.lock_path(name))
