@@ -37,7 +37,9 @@ class Clip:
         crop: left, top, right, bottom as fractions of the frame, before face detection.
         label, video_label, audio_label: "real", "fake" or None (unlabelled).
         method, emotion, subject, donor, source: as the data set states them, None where it does
-            not; donor is the second person of a swap, source the original of a fake.
+            not; donor is the second person of a swap, source the original of a fake, or a name
+            that an original and its fakes share.
+        more_donors: whose face or voice came in besides the donor's.
         group: clips of one group never stand on two sides of a split (see `grouped`).
         split: the side that the data set itself ships (train, val, test), None where none.
         fake_segments: where the fake parts are, (start, end) from the clip's start, None: unknown.
@@ -60,6 +62,7 @@ class Clip:
     emotion: str | None = None
     subject: str | None = None
     donor: str | None = None
+    more_donors: tuple[str, ...] = ()
     source: str | None = None
     group: str | None = None
     split: str | None = None
@@ -90,6 +93,16 @@ class Clip:
     def paths(self) -> list[str]:
         """The distinct media paths, video first."""
         return list(dict.fromkeys(p for p in (self.video_path, self.audio_path) if p))
+
+    @property
+    def donors(self) -> tuple[str, ...]:
+        """Everybody whose face or voice came in."""
+        return (self.donor, *self.more_donors) if self.donor else self.more_donors
+
+    @property
+    def people(self) -> tuple[str, ...]:
+        """Everybody who is in the clip: its subject, then its donors."""
+        return (self.subject, *self.donors) if self.subject else self.donors
 
 
 def check_inside(path: str, where: str) -> None:
@@ -135,10 +148,10 @@ def check_unique(clips: Sequence[Clip]) -> None:
 
 
 def grouped(clips: Sequence[Clip]) -> list[Clip]:
-    """The clips with `group` set: those that share a subject, donor or source, transitively.
+    """The clips with `group` set: those that share a person or a source, transitively.
 
-    A clip with none of the three is its own group. A `source` names the key of another clip or a
-    name that several clips share; either way equal names join.
+    A person is a subject or any of a clip's donors. A clip with neither is its own group. A `source`
+    names the key of another clip or a name that several clips share; either way equal names join.
     """
     parent: dict[str, str] = {}
 
@@ -151,7 +164,7 @@ def grouped(clips: Sequence[Clip]) -> list[Clip]:
         return root
 
     def links(clip: Clip) -> list[str]:
-        people = [f"person {p}" for p in (clip.subject, clip.donor) if p]
+        people = [f"person {p}" for p in clip.people]
         # A source that is itself a clip of the table joins that clip.
         sources = [f"clip {clip.source}"] if clip.source else []
         return [f"clip {clip.key}", *people, *sources]
@@ -167,6 +180,7 @@ def grouped(clips: Sequence[Clip]) -> list[Clip]:
 
 _FROM_JSON: dict[str, Callable[[Any], Any]] = {
     "crop": tuple,
+    "more_donors": tuple,
     "fake_segments": lambda pairs: tuple((float(a), float(b)) for a, b in pairs),
     "extra": dict,
 }

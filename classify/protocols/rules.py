@@ -110,8 +110,8 @@ def _anchors(draft: Draft) -> dict[str, str]:
     """
     names: dict[str, set[str]] = {}
     for clip in draft.clips.values():
-        shared = {name for name in (clip.subject, clip.donor, clip.source) if name}
-        names.setdefault(group_of(clip), set()).update(shared)
+        shared = names.setdefault(group_of(clip), set())
+        shared.update(clip.people, {clip.source} if clip.source else ())
     keys: dict[str, str] = {}
     for key, clip in draft.clips.items():
         keys.setdefault(group_of(clip), key)  # the clips are sorted: the least comes first

@@ -103,7 +103,7 @@ def _place_of_row(row: Row) -> Place | None:
 def _clip(source: Source, path: str, place: Place, rows: Sequence[Row]) -> Clip:
     kind, _, gender, person, _ = place
     video, audio = (word.lower() for word in _type(kind))
-    methods = sorted({row["method"] for row in rows} - {"real", ""})
+    methods = sorted({row["method"] or "" for row in rows} - {"real", ""})
     targets = _targets(rows, person)
     extra = {
         "type": kind,
@@ -120,6 +120,7 @@ def _clip(source: Source, path: str, place: Place, rows: Sequence[Row]) -> Clip:
         method="+".join(methods) or None,
         subject=person,
         donor=targets[0] if targets else None,
+        more_donors=tuple(targets[1:]),
         extra={name: value for name, value in extra.items() if value},
     )
 

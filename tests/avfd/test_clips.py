@@ -14,6 +14,7 @@ from avfd.clips import (
     check_unique,
     clip_key,
     grouped,
+    read_frame,
     read_table,
     write_table,
 )
@@ -92,6 +93,22 @@ def test_subject_and_donor_join_across_roles():
     assert found["1"] == found["2"] != found["3"]
 
 
+def test_every_donor_of_a_clip_joins():
+    found = groups(
+        Clip("fake", subject="ann", donor="ben", more_donors=("cid", "dot")),
+        *(Clip(name, subject=name) for name in ("ann", "ben", "cid", "dot", "eve")),
+    )
+    assert {found[name] for name in ("ann", "ben", "cid", "dot")} == {found["fake"]}
+    assert found["eve"] == "eve"
+
+
+def test_people_are_the_subject_and_every_donor():
+    clip = Clip("k", subject="ann", donor="ben", more_donors=("cid",))
+    assert clip.donors == ("ben", "cid")
+    assert clip.people == ("ann", "ben", "cid")
+    assert Clip("k").people == Clip("k").donors == ()
+
+
 def test_a_source_joins_its_clip_and_those_that_name_it_too():
     found = groups(
         Clip("fake1", source="real"), Clip("real"), Clip("fake2", source="real"), Clip("x")
@@ -132,6 +149,7 @@ FULL = Clip(
     emotion="ang",
     subject="s",
     donor="t",
+    more_donors=("u", "ü #2"),
     source="o",
     group="g",
     split="test",
@@ -166,6 +184,13 @@ def test_the_table_gives_back_what_was_written(tmp_path, clips):
     back = read_table(path)
     assert back == clips
     assert [path] == list(path.parent.iterdir())  # nothing half-written is left
+
+
+def test_a_table_written_before_clips_had_several_donors_is_read(tmp_path):
+    path = tmp_path / "t.parquet"
+    write_table([FULL, Clip("d/bare")], path)
+    read_frame(path).drop(columns="more_donors").to_parquet(path, index=False)
+    assert read_table(path) == [replace(FULL, more_donors=()), Clip("d/bare")]
 
 
 def test_missing_values_come_back_as_none_with_their_types(tmp_path):

@@ -235,6 +235,20 @@ def test_by_speaker_keeps_swapped_pairs_together():
     assert len(split.train) + len(split.val) + len(split.test) == 32
 
 
+def test_a_known_second_donor_in_a_clip_of_its_own_moves_no_group():
+    """Its name, the least of the group, was in the group's name all along."""
+    known = [
+        clip(f"{i}.avi", "fake", subject=f"s{i}", donor=f"r{i}", more_donors=(f"a{i}",))
+        for i in range(60)
+    ]
+    added = [clip(f"new{i}.avi", subject=f"a{i}") for i in range(60)]
+    before, after = (assign(grouped(clips), protocol()) for clips in (known, known + added))
+    assert not after.leaking
+    sides = [before.side_of(c.key) for c in known]
+    assert [after.side_of(c.key) for c in known] == sides
+    assert [after.side_of(c.key) for c in added] == sides
+
+
 def test_by_speaker_alone_where_the_protocol_may_leak():
     split = assign(swapped(), protocol("by-speaker", leaky=True))
     assert split.leaking

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from avfd.clips import Clip, grouped
 from avfd.errors import InputError
 from extract.datasets.base import MISSING, UNLISTED
 from extract.datasets.fakeavceleb import NO_ROW, REPEATED
@@ -40,8 +41,18 @@ def test_the_method_is_found_through_the_shifted_columns(read, trees):
 def test_a_file_listed_twice_is_one_clip_of_both_methods(read, trees):
     found = read("fakeavceleb", trees.FAKEAVCELEB)
     assert found.clips[TWICE].method == "fsgan-wav2lip+wav2lip"
-    assert found.clips[TWICE].extra["targets"] == "id00166 id00029"
+    assert found.clips[TWICE].extra["targets"] == "id00166 id00029 id00031"
     assert found.notes.counts == {REPEATED: 1, NO_ROW: 1, UNLISTED: 1, MISSING: 1}
+
+
+def test_everybody_swapped_in_by_any_line_joins_the_group(read, trees):
+    found = read("fakeavceleb", trees.FAKEAVCELEB)
+    assert found.clips[TWICE].donors == ("id00166", "id00029", "id00031")
+    people = ("id00076", "id00166", "id00029", "id00031", "id00032")
+    alone = [Clip(f"d/{name}", subject=name) for name in people]
+    group = {clip.key: clip.group for clip in grouped([*found.clips.values(), *alone])}
+    assert len({group[f"d/{name}"] for name in people[:4]}) == 1
+    assert group["d/id00032"] == "d/id00032"
 
 
 @pytest.mark.parametrize("race", ["Asian_East", "Asian East", "asian-(east)"])

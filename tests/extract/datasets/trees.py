@@ -135,7 +135,7 @@ FAKEAVCELEB = {
         "FakeAVCeleb/RealVideo-FakeAudio/Asian (East)/women/id00166\n"
         "id00076,id00166,id00029,fsgan-wav2lip,D,FakeVideo-FakeAudio,African,men,twice #1.mp4,"
         "FakeAVCeleb/FakeVideo-FakeAudio/African/men/id00076\n"
-        "id00076,id00166,id00029,wav2lip,D,FakeVideo-FakeAudio,African,men,twice #1.mp4,"
+        "id00076,id00031,id00029,wav2lip,D,FakeVideo-FakeAudio,African,men,twice #1.mp4,"
         "FakeAVCeleb/FakeVideo-FakeAudio/African/men/id00076\n"
         "id00076,id00166,-,wav2lip,D,FakeVideo-FakeAudio,African,men,gone.mp4,"
         "FakeAVCeleb/FakeVideo-FakeAudio/African/men/id00076\n"
