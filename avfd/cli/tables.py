@@ -182,7 +182,7 @@ def _plan(place: Home, tables: Sequence[Table], asked: Asked, json: bool) -> Non
     from classify.tables.stock import Stock
 
     stock = Stock(place, ByExtract(place, asked.device))
-    needs = {t.name: needs_of(stock, jobs_of(place, t, asked), asked) for t in tables}
+    needs = {t.name: needs_of(stock, jobs_of(stock, t, asked), asked) for t in tables}
     if json:
         emit_json([{"table": name, "needs": found} for name, found in needs.items()])
         return

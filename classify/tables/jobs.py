@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from avfd import manifest
-from avfd.clips import read_table
 from avfd.errors import InputError, MissingError
-from avfd.home import Home
 from classify.choice import FitOptions
 from classify.tables.spec import Row, Setting, Table, load
+from classify.tables.stock import Stock
 
 PLACEHOLDER = re.compile(r"\{([^{}]+)\}")
 MANY_GROUPS = 100
@@ -82,16 +81,16 @@ class Job:
         return [name for name in dict.fromkeys(found) if not name.startswith("row:")]
 
 
-def job_of(home: Home, table: Table, row: Row, setting: Setting, asked: Asked) -> Job:
+def job_of(stock: Stock, table: Table, row: Row, setting: Setting, asked: Asked) -> Job:
     """The job of a row in a setting that is already what was asked for (`setting_for`)."""
-    fuses = tuple(job_of(home, table, table.row(i), setting, asked) for i in row.fuse)
+    fuses = tuple(job_of(stock, table, table.row(i), setting, asked) for i in row.fuse)
     models = (row.model, row.audio_model, row.video_model)
     rows = {n[4:] for m in models for n in PLACEHOLDER.findall(m) if n.startswith("row:")}
-    starts = {i: job_of(home, table, table.row(i), setting, asked) for i in sorted(rows)}
-    return Job(table, row, setting, _options(home, row, setting, asked), fuses, starts)
+    starts = {i: job_of(stock, table, table.row(i), setting, asked) for i in sorted(rows)}
+    return Job(table, row, setting, _options(stock, row, setting, asked), fuses, starts)
 
 
-def trainer_of(home: Home, table: Table, weights: str, asked: Asked) -> Job | None:
+def trainer_of(stock: Stock, table: Table, weights: str, asked: Asked) -> Job | None:
     """The job that trains some weights; None where the table names none."""
     known = table.trained.get(weights)
     if known is None:
@@ -102,15 +101,21 @@ def trainer_of(home: Home, table: Table, weights: str, asked: Asked) -> Job | No
     own = replace(asked, datasets=(), test_datasets=(), folds=None, protocol=None)
     if asked.emotions:
         setting = replace(setting, datasets=(asked.emotions,), protocol="")
-    return job_of(home, other, row, setting, own)
+    return job_of(stock, other, row, setting, own)
 
 
-def setting_for(home: Home, setting: Setting, asked: Asked) -> Setting:
-    """The setting on the data sets that were asked for.
+def setting_for(stock: Stock, table: Table, setting: Setting, asked: Asked) -> Setting:
+    """The table's setting on the data sets that were asked for.
 
     Raises:
-        MissingError: it tests on a data set that does not train, and none was named for that.
+        MissingError: it tests on a data set that does not train, and none was named for that; it
+            leaves a manipulation out, and of the data sets' own none is left.
     """
+    moved = _moved(setting, asked)
+    return _leaving_out(stock, table, moved, asked) if setting.leave_out else moved
+
+
+def _moved(setting: Setting, asked: Asked) -> Setting:
     protocol = asked.protocol or setting.protocol
     if not asked.datasets:
         return replace(setting, protocol=protocol)
@@ -136,7 +141,45 @@ def setting_for(home: Home, setting: Setting, asked: Asked) -> Setting:
     return replace(replaced, test_datasets=asked.test_datasets)
 
 
-def _options(home: Home, row: Row, setting: Setting, asked: Asked) -> FitOptions:
+def _leaving_out(stock: Stock, table: Table, setting: Setting, asked: Asked) -> Setting:
+    """The setting with manipulations that its data sets have.
+
+    Other data that have none of the paper's lend their own: the settings that lack theirs take
+    those that no setting names, in order.
+    """
+    indexed = [name for name in setting.datasets if stock.indexed(name)]
+    known = {made for name in indexed for made in stock.tally(name).manipulations}
+    wanted = setting.leave_out
+    there = tuple(name for name in wanted if name in known)
+    if there == wanted or not indexed:
+        return setting
+    if there:
+        lacking = " or ".join(name for name in wanted if name not in known)
+        note = f"{' and '.join(there)} alone is left out: no fake here by {lacking}"
+        return replace(setting, leave_out=there, notes=(*setting.notes, note))
+    if not asked.datasets:
+        return setting  # the fit says that the paper's data lack them
+    own = _own_manipulation(table, setting, known)
+    said = f"STAND-IN: {own} is left out for {' and '.join(wanted)}, which made no fake here"
+    return replace(setting, leave_out=(own,), notes=(*setting.notes, said))
+
+
+def _own_manipulation(table: Table, setting: Setting, known: set[str]) -> str:
+    """The manipulation that stands in for a setting's own."""
+    leaving = [one for one in table.settings.values() if one.leave_out]
+    spare = sorted(known.difference(*(one.leave_out for one in leaving)))
+    place = [one.name for one in leaving if not known & set(one.leave_out)].index(setting.name)
+    if place >= len(spare):
+        raise MissingError(
+            f"no manipulation is left to leave out for {' and '.join(setting.leave_out)}",
+            where="+".join(setting.datasets),
+            found=", ".join(sorted(known)) or "the clips name no manipulation",
+            accepted="a manipulation of its own for every setting of the table",
+        )
+    return spare[place]
+
+
+def _options(stock: Stock, row: Row, setting: Setting, asked: Asked) -> FitOptions:
     told: dict[str, Any] = {
         "datasets": setting.datasets,
         "target": setting.target,
@@ -152,7 +195,7 @@ def _options(home: Home, row: Row, setting: Setting, asked: Asked) -> FitOptions
         told |= {"test_datasets": setting.test_datasets, "cross": setting.cross}
     if setting.leave_out:
         told["leave_out"] = setting.leave_out
-    told |= sides_of(home, setting, asked)
+    told |= sides_of(stock, setting, asked)
     windows = row.windows or (None, None)
     return FitOptions(
         **told,
@@ -172,7 +215,7 @@ def _fusion(row: Row) -> str:
     return row.fusion or ("feature" if len(row.asks) > 1 else "none")
 
 
-def sides_of(home: Home, setting: Setting, asked: Asked) -> dict[str, Any]:
+def sides_of(stock: Stock, setting: Setting, asked: Asked) -> dict[str, Any]:
     """Protocol or folds: those asked for, else those of the table where the data sets know them.
 
     Other data sets are split by their own default protocol, else by the hash of the group, or in
@@ -180,25 +223,19 @@ def sides_of(home: Home, setting: Setting, asked: Asked) -> dict[str, Any]:
     """
     if asked.folds:
         return {"folds": asked.folds}
-    present = [name for name in setting.datasets if name in home.datasets()]
-    layouts = [home.read_facts(name).layout for name in present]
+    present = [name for name in setting.datasets if stock.indexed(name)]
+    layouts = [stock.home.read_facts(name).layout for name in present]
     if asked.protocol or not present:
         return {"protocol": setting.protocol or None}
     if any(setting.protocol in manifest.load(layout).protocols for layout in layouts):
         return {"protocol": setting.protocol or None}
     own = [
-        home.read_facts(n).protocol or manifest.load(n_).default_protocol
+        stock.home.read_facts(n).protocol or manifest.load(n_).default_protocol
         for n, n_ in zip(present, layouts, strict=True)
     ]
     if len(own) == 1 and own[0] != manifest.HASH.name:
         return {"protocol": own[0]}
-    groups = _groups(home, present)
+    groups = sum(stock.tally(name).groups for name in present)
     if groups >= MANY_GROUPS or setting.crosses:
         return {"protocol": manifest.HASH.name}
     return {"folds": max(2, min(FEW_FOLDS, groups))}
-
-
-def _groups(home: Home, datasets: Sequence[str]) -> int:
-    """Groups of the labelled clips."""
-    clips = [clip for name in datasets for clip in read_table(home.clip_table(name))]
-    return len({(c.key.split("/", 1)[0], c.group or c.key) for c in clips if c.label})

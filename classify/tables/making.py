@@ -44,7 +44,7 @@ def make(
         progress: called with rows done, rows in all and the row's name.
     """
     runner = Runner(home, stage1, asked, tell)
-    jobs = list(jobs_of(home, table, asked))
+    jobs = list(jobs_of(runner.stock, table, asked))
     runner.universe = universe_of(runner.stock, jobs)
     needs = needs_of(runner.stock, jobs, asked)
     needs_found(needs)
@@ -57,7 +57,7 @@ def make(
     return report_of(table, asked, needs, tuple(rows))
 
 
-def jobs_of(home: Home, table: Table, asked: Asked) -> Iterator[Job]:
+def jobs_of(stock: Stock, table: Table, asked: Asked) -> Iterator[Job]:
     """Every job that a cell of the table needs, each once."""
     seen: set[tuple[str, FitOptions, str]] = set()
     for row in table.rows:
@@ -65,8 +65,8 @@ def jobs_of(home: Home, table: Table, asked: Asked) -> Iterator[Job]:
             if row.kind != "built" or not row.published[i]:
                 continue
             try:
-                setting = setting_for(home, table.setting(row, column), asked)
-                job = job_of(home, table, row, setting, asked)
+                setting = setting_for(stock, table, table.setting(row, column), asked)
+                job = job_of(stock, table, row, setting, asked)
             except AvfdError:
                 continue  # the cell says why
             key = (row.id, job.options, setting.elsewhere)
@@ -124,9 +124,10 @@ def _cell(
         return replace(bare, reason=fixed if known.text else NOT_THERE), ()
     if not known.text and not _comes_along(table, row, column):
         return replace(bare, reason=NOT_THERE), ()
+    stock, asked = runner.stock, runner.asked
     try:
-        setting = setting_for(runner.home, table.setting(row, column), runner.asked)
-        job = job_of(runner.home, table, row, setting, runner.asked)
+        setting = setting_for(stock, table, table.setting(row, column), asked)
+        job = job_of(stock, table, row, setting, asked)
         ours, done = runner.number(job, column)
     except AvfdError as error:
         return replace(bare, reason=str(error)), ()

@@ -54,11 +54,15 @@ class Survey:
             self.look(other)
         setting = job.setting
         sets = dict.fromkeys((*setting.datasets, *setting.test_datasets, setting.elsewhere))
-        there = [name for name in sets if name and self._dataset(name, name in setting.optional)]
-        lacking = {name for name in sets if name} - set(there) - set(setting.optional)
-        columns = [self._column(job, d, ask) for ask in job.row.asks.values() for d in there]
+        here = {d: self._dataset(d, d in setting.optional) for d in sets if d}
+        lacking = [d for d, there in here.items() if not there and d not in setting.optional]
+        columns = [
+            self._column(job, d, ask) or not there
+            for ask in job.row.asks.values()
+            for d, there in here.items()
+        ]
         weights = [self._weights(job, self.stock.stage1.found(n)) for n in job.placeholders]
-        return not lacking and bool(there) and all(columns) and all(weights)
+        return not lacking and any(here.values()) and all(columns) and all(weights)
 
     def _dataset(self, name: str, optional: bool) -> bool:
         here = self.stock.indexed(name)
@@ -67,34 +71,39 @@ class Survey:
         return here
 
     def _column(self, job: Job, dataset: str, ask: str) -> bool:
-        name = f"{ask} of {dataset}"
+        """Note the column of a data set, indexed or not; whether it is here or can be made."""
+        name, there = f"{ask} of {dataset}", self.stock.indexed(dataset)
+        optional = dataset in job.setting.optional
         try:
-            cached = self.stock.column([dataset], ask)
+            cached = self.stock.column([dataset], ask) if there else None
             states = self.stock.stage1.weights(ask)
         except AvfdError as error:
-            self._note(Need("column", name, "missing", str(error)))
+            self._note(Need("column", name, "missing", str(error), optional))
             return False
         if cached:
             pending = self.stock.pending(dataset, cached)
             detail = f"column {cached}" + (f", {pending} clips pending" if pending else "")
-            self._note(Need("column", name, "here", detail))
+            self._note(Need("column", name, "here", detail, optional))
             return True
         found = [self._weights(job, state) for state in states]
-        made = all(found) and self.asked.extract
+        able = all(found) and self.asked.extract
         other = job.table.stand_ins.get(ask)
         lacking = [state for state in states if state.path is None]
         if lacking:
-            detail = self._untrained(job, lacking, made, other)
+            detail = self._untrained(job, lacking, able, other)
         else:
             detail = f"avfd extract --dataset {dataset} --backbone {ask}"
-        if other and not made and self.asked.stand_ins:
+        if not there:
+            detail = f"first index {dataset}; {detail}"
+        if other and not able and self.asked.stand_ins:
             detail += f"; {other} stands in"
             self._column(job, dataset, other)
-        self._note(Need("column", name, "can be made" if made else "missing", detail))
+        made = able and there
+        self._note(Need("column", name, "can be made" if made else "missing", detail, optional))
         return made
 
     def _untrained(
-        self, job: Job, lacking: Sequence[WeightsState], made: bool, other: str | None
+        self, job: Job, lacking: Sequence[WeightsState], able: bool, other: str | None
     ) -> str:
         """What comes before a column that lacks weights, and what helps where that cannot be."""
         trained = [state.name for state in lacking if state.name in job.table.trained]
@@ -104,12 +113,12 @@ class Survey:
             by = job.table.trained[name]
             steps.append(f"{name} is trained first, by table {by.table}, row {by.row}")
         helps = []
-        if trained and not made:
+        if trained and not able:
             if not self.asked.extract:
                 helps.append("leave --no-extract out")
             elif not self.asked.emotions:
                 helps.append("train it on clips that are here with --emotions NAME")
-        if other and not made and not self.asked.stand_ins:
+        if other and not able and not self.asked.stand_ins:
             helps.append(f"let {other} stand in with --stand-ins")
         return "; ".join([*steps, *([" or ".join(helps)] if helps else [])])
 
@@ -117,7 +126,7 @@ class Survey:
         if state.path is not None:
             self._note(Need("weights", state.name, "here", str(state.path)))
             return True
-        trainer = trainer_of(self.stock.home, job.table, state.name, self.asked)
+        trainer = trainer_of(self.stock, job.table, state.name, self.asked)
         if trainer is None:
             self._note(Need("weights", state.name, "missing", state.next_step))
             return False

@@ -103,7 +103,7 @@ class Runner:
         else:
             reused = True
         leaky = ["LEAKY: groups stand on two sides"] if known.facts["protocol"]["leaky"] else []
-        return Done(known, reused, (*notes, *stood_in, *without, *leaky))
+        return Done(known, reused, (*job.setting.notes, *notes, *stood_in, *without, *leaky))
 
     def _datasets(self, setting: Setting) -> tuple[tuple[str, ...], list[str]]:
         """Those to train on that are here; optional ones may lack."""
@@ -164,7 +164,7 @@ class Runner:
         try:
             weights = {k: v for ask in columns.values() for k, v in self._weights(job, ask).items()}
             self.tell(f"extracting {', '.join(columns.values())} of {dataset}")
-            self.stock.stage1.extract(dataset, columns, weights)
+            self.stock.extract(dataset, columns, weights)
         except AvfdError:
             if not here:
                 raise
@@ -176,7 +176,7 @@ class Runner:
         return {s.name: self._trained(job, s.name, s.next_step) for s in states if s.path is None}
 
     def _trained(self, job: Job, weights: str, next_step: str) -> Path:
-        trainer = trainer_of(self.home, job.table, weights, self.asked)
+        trainer = trainer_of(self.stock, job.table, weights, self.asked)
         if trainer is None:
             raise MissingError("the model file was not found", where=weights, next_step=next_step)
         try:
@@ -199,7 +199,7 @@ class Runner:
         for dataset, columns in wanted.items():
             if columns:
                 self.tell(f"extracting {', '.join(columns.values())} of {dataset}")
-                self.stock.stage1.extract(dataset, columns, {})
+                self.stock.extract(dataset, columns, {})
 
     def _want(self, wanted: dict[str, str], dataset: str, ask: str) -> None:
         try:

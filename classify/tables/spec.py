@@ -43,6 +43,7 @@ class Setting:
         cross: what the training sets give then, as `fit --cross`.
         leave_out: manipulations that training never sees and that alone are tested: `fit
             --leave-out`.
+        notes: what must be known of its numbers.
     """
 
     name: str
@@ -56,6 +57,7 @@ class Setting:
     test_datasets: tuple[str, ...] = ()
     cross: str = "sides"
     leave_out: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
     @property
     def elsewhere(self) -> str:

@@ -14,9 +14,11 @@ from typing import Protocol
 
 from avfd.asks import parse
 from avfd.cache import Cache, Reader
+from avfd.clips import read_table
 from avfd.errors import MissingError
 from avfd.home import Home
 from avfd.specs import PENDING, BackboneSpec
+from classify.protocols.crossing import manipulations
 
 PROSE = ("summary", "licence", "source")
 
@@ -54,12 +56,47 @@ class Stage1(Protocol):
         """Fill columns (name → ask) of a data set; `weights` in place of those that are found."""
 
 
+@dataclass(frozen=True)
+class Tally:
+    """What a table asks of a clip table.
+
+    Attributes:
+        groups: groups of the labelled clips.
+        manipulations: what made its fakes, sorted.
+    """
+
+    groups: int
+    manipulations: tuple[str, ...]
+
+
 class Stock:
-    """Data sets and columns of a home as they are now."""
+    """Data sets and columns of a home: each is looked at once, and again after an extraction."""
 
     def __init__(self, home: Home, stage1: Stage1) -> None:
         self.home, self.stage1 = home, stage1
-        self._specs: dict[str, object] = {}
+        self._specs: dict[str, BackboneSpec] = {}
+        self._tallies: dict[str, Tally] = {}
+        self._readers: dict[str, Reader] = {}
+        self._filled: dict[str, dict[str, object]] = {}
+
+    def tally(self, dataset: str) -> Tally:
+        """What its clips are."""
+        if dataset not in self._tallies:
+            clips = read_table(self.home.clip_table(dataset))
+            groups = {clip.group or clip.key for clip in clips if clip.label}
+            made = set().union(*map(manipulations, clips))
+            self._tallies[dataset] = Tally(len(groups), tuple(sorted(made)))
+        return self._tallies[dataset]
+
+    def extract(
+        self, dataset: str, columns: Mapping[str, str], weights: Mapping[str, Path]
+    ) -> None:
+        """Let stage 1 fill columns; what was known of the cache is looked up anew."""
+        try:
+            self.stage1.extract(dataset, columns, weights)
+        finally:
+            self._readers.pop(dataset, None)
+            self._filled.pop(dataset, None)
 
     def indexed(self, dataset: str) -> bool:
         """Whether the data set has a clip table."""
@@ -80,18 +117,18 @@ class Stock:
         Columns are told by what made them, not by name: `faces` at 10 pictures a second is not
         `faces:rate_hz=30`.
         """
-        found = [self._matching(self.reader(dataset), ask) for dataset in datasets]
+        found = [self._matching(dataset, ask) for dataset in datasets]
         shared = sorted(set.intersection(*map(set, found)))
-        own = self.stage1.spec(ask).name
+        own = self._spec(ask).name
         return own if own in shared else next(iter(shared), None)
 
     def name_for(self, datasets: Iterable[str], ask: str) -> str:
         """A name under which all of them can have the column: taken by nothing else."""
-        readers = [self.reader(dataset) for dataset in datasets]
-        own, spelled = self.stage1.spec(ask).name, spelled_name(ask)
+        asked = list(datasets)
+        own, spelled = self._spec(ask).name, spelled_name(ask)
         names = [own, spelled, *(f"{spelled}-{i}" for i in range(2, 100))]
         for name in names:
-            if all(name not in r.columns or name in self._matching(r, ask) for r in readers):
+            if all(name not in self._made(d) or name in self._matching(d, ask) for d in asked):
                 return name
         raise MissingError("no name is left for the column", where=ask, found=", ".join(names[:3]))
 
@@ -101,19 +138,30 @@ class Stock:
         return int((reader.column(column).statuses(reader.keys) == PENDING).sum())
 
     def reader(self, dataset: str) -> Reader:
-        """The data set's cache as it is now."""
-        home = self.home
-        return Cache.open(
-            home.cache_url(dataset), dataset=dataset, lock_path=home.lock_path(dataset)
-        ).snapshot()
+        """The data set's cache as it was when it was first looked at."""
+        if dataset not in self._readers:
+            home = self.home
+            cache = Cache.open(
+                home.cache_url(dataset), dataset=dataset, lock_path=home.lock_path(dataset)
+            )
+            self._readers[dataset] = cache.snapshot()
+        return self._readers[dataset]
 
-    def _matching(self, reader: Reader, ask: str) -> list[str]:
-        wanted = self._wanted(ask)
-        return [c for c in reader.columns if plain(reader.column(c).spec_facts["spec"]) == wanted]
+    def _matching(self, dataset: str, ask: str) -> list[str]:
+        wanted = plain(self._spec(ask).hashed())
+        return [name for name, spec in self._made(dataset).items() if spec == wanted]
 
-    def _wanted(self, ask: str) -> object:
+    def _made(self, dataset: str) -> Mapping[str, object]:
+        """Column → what made it."""
+        if dataset not in self._filled:
+            reader = self.reader(dataset)
+            specs = {name: reader.column(name).spec_facts["spec"] for name in reader.columns}
+            self._filled[dataset] = {name: plain(spec) for name, spec in specs.items()}
+        return self._filled[dataset]
+
+    def _spec(self, ask: str) -> BackboneSpec:
         if ask not in self._specs:
-            self._specs[ask] = plain(self.stage1.spec(ask).hashed())
+            self._specs[ask] = self.stage1.spec(ask)
         return self._specs[ask]
 
 

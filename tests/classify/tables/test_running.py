@@ -290,21 +290,97 @@ def test_an_unseen_data_set_is_scored_by_the_run_of_the_seen_one(kit, home, fake
 
 def test_on_other_data_what_crosses_wants_a_data_set_to_test():
     setting = Setting("x", ("dfdc",), test="fakeavceleb", test_protocol="astrid")
+    table = parse(TABLE, "t")
     with pytest.raises(MissingError, match="--test-dataset"):
-        setting_for(None, setting, Asked(datasets=("d",)))
-    other = setting_for(None, setting, Asked(datasets=("d",), test_datasets=("e",)))
+        setting_for(None, table, setting, Asked(datasets=("d",)))
+    other = setting_for(None, table, setting, Asked(datasets=("d",), test_datasets=("e",)))
     assert (other.datasets, other.test, other.test_protocol) == (("d",), "e", "")
 
 
 def test_other_data_are_split_by_what_they_know(kit, tmp_path):
     home = kit.make_home(tmp_path, "few", kit.make_clips("few", 3, 2), [])
     kit.make_home(tmp_path, "many", kit.make_clips("many", 100, 1), [])
-    setting = Setting("x", ("few",), protocol="thesis")
-    assert sides_of(home, setting, Asked()) == {"folds": 3}
-    assert sides_of(home, replace(setting, datasets=("many",)), Asked()) == {"protocol": "hash"}
-    assert sides_of(home, setting, Asked(folds=7)) == {"folds": 7}
+    setting, stock = Setting("x", ("few",), protocol="thesis"), Stock(home, Fake(kit, home))
+    assert sides_of(stock, setting, Asked()) == {"folds": 3}
+    assert sides_of(stock, replace(setting, datasets=("many",)), Asked()) == {"protocol": "hash"}
+    assert sides_of(stock, setting, Asked(folds=7)) == {"folds": 7}
     asked = Asked(datasets=("few",), protocol="mine")
-    assert sides_of(home, setting_for(home, setting, asked), asked) == {"protocol": "mine"}
+    assert sides_of(stock, setting_for(stock, parse(TABLE, "t"), setting, asked), asked) == {
+        "protocol": "mine"
+    }
+
+
+LEFT_OUT = """
+title = "t"
+paper = "A paper"
+place = "Table 3"
+[settings.first]
+datasets = ["d"]
+leave_out = ["Deepfakes", "griffin-lim"]
+[settings.second]
+datasets = ["d"]
+leave_out = ["FaceSwap", "wavernn"]
+[settings.third]
+datasets = ["d"]
+leave_out = ["Face2Face", "world"]
+[[columns]]
+head = "AUC 1"
+metric = "auc"
+setting = "first"
+[[columns]]
+head = "AUC 2"
+metric = "auc"
+setting = "second"
+[[columns]]
+head = "AUC 3"
+metric = "auc"
+setting = "third"
+[[rows]]
+id = "audio"
+name = "Sound"
+audio = "compare2016"
+model = "logreg"
+published = ["0.5", "0.5", "0.5"]
+"""
+
+
+def by_methods(kit, path, *methods):
+    """A home whose fakes were made in these ways by turns."""
+    clips = kit.make_clips("d", 8, 4)
+    fakes = [c for c in clips if c.label == "fake"]
+    turns = {c.key: methods[i % len(methods)] for i, c in enumerate(fakes)}
+    named = [replace(c, method=turns.get(c.key)) for c in clips]
+    return kit.make_home(path, "d", named, [kit.Column(kit.spec("compare2016"), kit.mean_signal)])
+
+
+def test_other_data_leave_their_own_manipulations_out_in_order(kit, tmp_path):
+    home = by_methods(kit, tmp_path, "vocoder", "blend")
+    asked = replace(ASKED, datasets=("d",))
+    (row,) = made(home, Fake(kit, home), asked, LEFT_OUT).rows
+    first, second, third = row.cells
+    options = [runs.load(home, cell.run).facts["options"] for cell in (first, second)]
+    assert [told["leave_out"] for told in options] == [["blend"], ["vocoder"]]
+    assert row.notes == (
+        "STAND-IN: blend is left out for Deepfakes and griffin-lim, which made no fake here",
+        "STAND-IN: vocoder is left out for FaceSwap and wavernn, which made no fake here",
+    )
+    assert third.ours is None
+    assert "no manipulation is left to leave out for Face2Face and world" in third.reason
+    assert "found: blend, vocoder" in third.reason
+
+
+def test_manipulations_that_are_there_are_left_out_as_the_paper_has_it(kit, tmp_path):
+    home = by_methods(kit, tmp_path, "griffin-lim", "blend", "mix")
+    (row,) = made(home, Fake(kit, home), replace(ASKED, datasets=("d",)), LEFT_OUT).rows
+    options = [runs.load(home, cell.run).facts["options"] for cell in row.cells if cell.run]
+    assert [told["leave_out"] for told in options] == [["griffin-lim"], ["blend"], ["mix"]]
+    assert row.notes[0] == "griffin-lim alone is left out: no fake here by Deepfakes"
+
+
+def test_the_papers_own_data_never_leave_others_out(kit, tmp_path):
+    home = by_methods(kit, tmp_path, "vocoder", "blend")
+    (row,) = made(home, Fake(kit, home), ASKED, LEFT_OUT).rows
+    assert all("no fake was made that way" in cell.reason for cell in row.cells)
 
 
 def test_columns_are_told_by_what_made_them(kit, home):
