@@ -150,8 +150,9 @@ def check_unique(clips: Sequence[Clip]) -> None:
 def grouped(clips: Sequence[Clip]) -> list[Clip]:
     """The clips with `group` set: those that share a person or a source, transitively.
 
-    A person is a subject or any of a clip's donors. A clip with neither is its own group. A `source`
-    names the key of another clip or a name that several clips share; either way equal names join.
+    A person is a subject or any of a clip's donors. A clip with neither is its own group. A
+    `source` names the key of another clip or a name that several clips share; either way equal
+    names join.
     """
     parent: dict[str, str] = {}
 

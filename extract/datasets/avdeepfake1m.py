@@ -8,9 +8,9 @@ from dataclasses import replace
 from pathlib import PurePosixPath
 
 from avfd.clips import FAKE, REAL, Clip
-from avfd.errors import InputError
 from extract.datasets.base import MISSING, Notes, Source, reader
-from extract.datasets.listed import SIDES, Record, records, segments
+from extract.datasets.labels import malformed
+from extract.datasets.listed import SIDES, Listed, Record, records
 
 TYPES = {
     "real": (REAL, REAL),
@@ -27,14 +27,17 @@ _SPEAKER = re.compile(r"id\d+")
 @reader("avdeepfake1m")
 def read(source: Source, notes: Notes) -> Iterator[Clip]:
     """One clip a record whose file is there; media that no record names have no label."""
+    listed = Listed(notes)
     used: set[str] = set()
     for home, side, record in _records(source):
-        path = _find(source, home, side, record["file"])
+        path = _find(source, home, side, record.file)
         if path is None:
-            notes.count(MISSING, f"{side}/{record['file']}")
-        elif path not in used:
-            used.add(path)
-            yield _clip(source, path, home, side, record)
+            notes.count(MISSING, f"{side}/{record.file}")
+            continue
+        used.add(path)
+        clip = _clip(source, path, home, side, record)
+        if listed.is_new(clip, record):
+            yield clip
     _check_test_list(source, notes)
     for path in source.files.media():
         if path not in used:
@@ -64,13 +67,13 @@ def _find(source: Source, home: PurePosixPath, side: str, file: str) -> str | No
 
 
 def _clip(source: Source, path: str, home: PurePosixPath, side: str, record: Record) -> Clip:
-    kind = str(record.get("modify_type")).replace("-", "_")
+    kind = str(record.fields.get("modify_type")).replace("-", "_")
     if kind not in TYPES:
-        raise InputError("not a modify_type", where=record["file"], found=kind, accepted=[*TYPES])
+        raise malformed("not a modify_type", record.where, kind, ", ".join(TYPES))
     video, audio = TYPES[kind]
-    original = record.get("original")
+    original = record.original
     found = original and _find(source, home, side, original)
-    model = record.get("audio_model")
+    model = record.fields.get("audio_model")
     return source.clip(
         path,
         label=FAKE if FAKE in (video, audio) else REAL,
@@ -79,8 +82,8 @@ def _clip(source: Source, path: str, home: PurePosixPath, side: str, record: Rec
         method=None if kind == "real" else kind,
         subject=speaker_of(path),
         source=source.key(found or str(home / side / original)) if original else None,
-        split=SIDES.get(str(record.get("split")), side),
-        fake_segments=segments(record, "fake_segments"),
+        split=SIDES.get(str(record.fields.get("split")), side),
+        fake_segments=record.segments("fake_segments"),
         extra={"audio_model": str(model)} if model else {},
     )
 

@@ -20,6 +20,7 @@ from avfd.clips import Clip, clip_key
 from avfd.errors import InputError, MissingError
 from avfd.manifest import Manifest
 from extract.datasets.files import AUDIO_SUFFIXES, Files, suffix
+from extract.datasets.labels import read_json, read_text
 
 MISSING = "listed but missing"
 UNLISTED = "without a label: extracted, never fitted"
@@ -88,23 +89,11 @@ class Source:
 
     def text(self, path: str) -> str:
         """The text of a small file below the root (labels, lists)."""
-        try:
-            return (self.root / path).read_text(encoding="utf-8-sig")
-        except UnicodeDecodeError as error:
-            raise InputError("not a UTF-8 text", where=self.root / path) from error
-        except OSError as error:
-            raise InputError(
-                "the file cannot be read", where=self.root / path, found=error.strerror
-            ) from error
+        return read_text(self.root / path)
 
     def json(self, path: str) -> Any:
-        """The content of a JSON file below the root."""
-        import json
-
-        try:
-            return json.loads(self.text(path))
-        except ValueError as error:
-            raise InputError("not JSON", where=self.root / path, found=str(error)) from error
+        """The content of a JSON file below the root; its form is for the reader to check."""
+        return read_json(self.root / path)
 
     def key(self, path: str, start: float | None = None, end: float | None = None) -> str:
         """The clip key of a file below the root, or of a part of it."""

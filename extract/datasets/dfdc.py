@@ -5,15 +5,15 @@ People are not named: a fake's group is its original.
 
 from __future__ import annotations
 
-import csv
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from avfd.clips import FAKE, REAL, Clip
-from avfd.errors import InputError
 from extract.datasets.base import MISSING, Notes, Source, reader
 from extract.datasets.files import beside, file_name, nfc, suffix
+from extract.datasets.labels import malformed, read_rows
 
 _PART = re.compile(r"dfdc_train_part_0*(\d+)", re.IGNORECASE)
 _LABELS = {"fake": FAKE, "real": REAL, "1": FAKE, "0": REAL, "true": FAKE, "false": REAL}
@@ -81,52 +81,51 @@ def _label_files(source: Source) -> Iterator[list[tuple[str, Entry]]]:
 
 
 def _from_metadata(source: Source, path: str) -> list[tuple[str, Entry]]:
+    where = source.root / path
     entries = source.json(path)
     if not isinstance(entries, dict):
-        raise InputError(
-            "not a DFDC label file",
-            where=source.root / path,
-            found=type(entries).__name__,
-            accepted="an object keyed by file name",
-        )
-    return [(_beside(path, name), _entry(source, path, facts)) for name, facts in entries.items()]
-
-
-def _entry(source: Source, path: str, facts: object) -> Entry:
-    """One file's facts; `is_fake` is how the public test set is said to spell the label."""
-    if not isinstance(facts, dict):
-        raise InputError("not a DFDC label", where=source.root / path, found=facts)
-    word = facts.get("label", facts.get("is_fake"))
-    return Entry(_label(source, path, word), facts.get("original") or None)
-
-
-def _from_csv(source: Source, path: str) -> list[tuple[str, Entry]]:
-    rows = csv.DictReader(source.text(path).splitlines())
-    if not {"filename", "label"} <= set(rows.fieldnames or []):
-        raise InputError(
-            "not a DFDC label file",
-            where=source.root / path,
-            found=rows.fieldnames,
-            accepted="the columns filename and label",
-        )
+        raise malformed("not a DFDC label file", where, entries, "an object keyed by file name")
     return [
-        (_beside(path, row["filename"]), Entry(_label(source, path, row["label"]))) for row in rows
+        (_beside(path, where, name), _entry(where, name, facts)) for name, facts in entries.items()
     ]
 
 
-def _beside(path: str, name: str) -> str:
+def _entry(where: Path, name: str, facts: object) -> Entry:
+    """One file's facts; `is_fake` is how the public test set is said to spell the label."""
+    if not isinstance(facts, dict):
+        raise malformed(f"{name} has not a DFDC label", where, facts, '{"label": "REAL", …}')
+    original = facts.get("original")
+    if not isinstance(original, str | None):
+        raise malformed(f"the original of {name} is no file name", where, original, "a text")
+    return Entry(_label(where, facts.get("label", facts.get("is_fake"))), original or None)
+
+
+def _from_csv(source: Source, path: str) -> list[tuple[str, Entry]]:
+    header, rows = read_rows(source.root / path)
+    if not {"filename", "label"} <= set(header):
+        raise malformed(
+            "not a DFDC label file",
+            source.root / path,
+            ", ".join(header),
+            "the columns filename and label",
+        )
+    return [
+        (_beside(path, where, row["filename"]), Entry(_label(where, row["label"])))
+        for where, row in rows
+    ]
+
+
+def _beside(path: str, where: str | Path, name: str) -> str:
     """A file named in a label file, which lies in the same folder."""
     if not suffix(name):
-        raise InputError("not a file name", where=path, found=name)
+        raise malformed("not a file name", where, name, "a name with its suffix, such as a.mp4")
     return nfc(beside(path, name))
 
 
-def _label(source: Source, path: str, word: object) -> str | None:
+def _label(where: str | Path, word: object) -> str | None:
     if word is None:
         return None
     label = _LABELS.get(str(word).lower())
     if label is None:
-        raise InputError(
-            "not a DFDC label", where=source.root / path, found=word, accepted="FAKE, REAL, 0, 1"
-        )
+        raise malformed("not a DFDC label", where, word, "FAKE, REAL, 0, 1")
     return label

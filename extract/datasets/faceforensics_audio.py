@@ -7,7 +7,6 @@ is the download's, shifted so that the first of those frames is time 0; a fake h
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
@@ -15,10 +14,12 @@ from typing import Any
 
 from avfd.errors import AvfdError, InputError
 from extract.datasets.base import Notes, Source
+from extract.datasets.labels import is_number, malformed, read_json
 
 CONVERSION = "conversion_dict.json"
 Sound = tuple[str | None, float]
 NONE: Sound = (None, 0.0)
+_TOO_FAST_HZ = 10_000
 
 
 class Sounds:
@@ -80,10 +81,12 @@ class Sounds:
 
     @cached_property
     def _conversion(self) -> Mapping[str, str]:
-        table = self._json(f"{self._top}{CONVERSION}")
-        if not isinstance(table, dict):
-            raise InputError("not an object", where=CONVERSION, found=type(table).__name__)
-        return {str(number): str(download) for number, download in table.items()}
+        where, table = self._json(f"{self._top}{CONVERSION}")
+        if not isinstance(table, dict) or not all(isinstance(d, str) for d in table.values()):
+            raise malformed(
+                "not an object of downloads", where, table, '{"000": "<id> <sequence>", …}'
+            )
+        return table
 
     def _find(self, path: str) -> str | None:
         return self._source.audio_files.find(f"{self._top}{path}")
@@ -97,17 +100,23 @@ class Sounds:
             except AvfdError as error:
                 self._notes.count(f"downloads that cannot be read: {error.problem}", film)
         info = self._find(f"downloaded_videos_info/{name}/{name}.json")
-        return float(self._json(info).get("fps") or 0.0) if info else 0.0
+        return self._stated_rate(info) if info else 0.0
+
+    def _stated_rate(self, path: str) -> float:
+        where, facts = self._json(path)
+        rate_hz = (facts.get("fps") or 0) if isinstance(facts, dict) else None
+        if not is_number(rate_hz) or not 0 <= rate_hz < _TOO_FAST_HZ:
+            raise malformed("not the facts of a download", where, facts, '{"fps": 25, …}')
+        return float(rate_hz)
 
     def _first_frame(self, path: str) -> int:
-        frames = self._json(path)
-        if not isinstance(frames, list) or not frames:
-            raise InputError("not a list of frame numbers", where=path, found=frames)
-        return int(frames[0])
+        where, frames = self._json(path)
+        first = frames[0] if isinstance(frames, list) and frames else None
+        if not isinstance(first, int) or not is_number(first) or first < 0:
+            raise malformed("not a list of frame numbers", where, frames, "[250, 251, …]")
+        return first
 
-    def _json(self, path: str) -> Any:
+    def _json(self, path: str) -> tuple[Path, Any]:
+        """A file below the audio root, in full for error messages, and its content."""
         assert self._root is not None
-        try:
-            return json.loads(Path(self._root, path).read_text(encoding="utf-8"))
-        except ValueError as error:
-            raise InputError("not JSON", where=self._root / path, found=str(error)) from error
+        return self._root / path, read_json(self._root / path)

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from avfd.clips import REAL, Clip
 from avfd.errors import InputError
 from extract.datasets.base import MISSING, Notes, Source, reader
+from extract.datasets.labels import read_text
 
 # The evaluators' words, by the code of the utterance's label.
 WORDS = {
@@ -32,7 +33,7 @@ HALVES = ("marker-left", "marker-right")
 UNREADABLE = "lines of EmoEvaluation that could not be read"
 WHOLE = "dialog files that no clip reads (sound, or films without evaluation)"
 _FILE = re.compile(r"((?:.*/)?Session(\d))/dialog/EmoEvaluation/(Ses\d\d[FM]_\w+)\.txt")
-_HEAD = re.compile(r"\[([\d.]+) - ([\d.]+)\]\t(\w+)\t(\w+)\t.*")
+_HEAD = re.compile(r"\[(\d+\.?\d*) - (\d+\.?\d*)\]\t(\w+)\t(\w+)\t.*")
 _NAME = re.compile(r"(Ses\d\d)([FM])_(impro|script)\w*_([FM])\w+")
 _DIALOG = re.compile(r"(?:.*/)?Session\d/dialog/(?:avi|wav)/.+")
 _VOTE = re.compile(r"C-E\d+:\t([^\t]*)")
@@ -82,7 +83,7 @@ def read(source: Source, notes: Notes) -> Iterator[Clip]:
 
 def _text(source: Source, path: str) -> str:
     """The evaluators' comments are in whatever encoding they typed; nothing else is not ASCII."""
-    return (source.root / path).read_text(encoding="latin-1")
+    return read_text(source.root / path, encoding="latin-1")
 
 
 def utterances(text: str, where: str, notes: Notes) -> Iterator[Utterance]:

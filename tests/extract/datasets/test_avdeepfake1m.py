@@ -8,6 +8,7 @@ import pytest
 
 from avfd.errors import InputError
 from extract.datasets.base import MISSING, UNLISTED
+from extract.datasets.listed import REPEATED
 
 TOP = "AV-Deepfake1M"
 FAKE = f"{TOP}/train/id00012/vid/00001/fake_video_fake_audio.mp4"
@@ -60,7 +61,7 @@ def test_another_type_is_refused(read, trees):
 
 def test_a_record_without_a_type_is_refused_not_called_real(read, trees):
     record = json.dumps([{"file": "a.mp4", "fake_segments": []}])
-    with pytest.raises(InputError, match=r"a\.mp4: not a modify_type"):
+    with pytest.raises(InputError, match=r"root/val_metadata\.json: a\.mp4: not a modify_type"):
         read("avdeepfake1m", {"val_metadata.json": record, **trees.media("val/a.mp4")})
 
 
@@ -68,3 +69,33 @@ def test_an_original_that_is_no_name_is_refused(read, trees):
     record = json.dumps([{"file": "a.mp4", "modify_type": "real", "original": 7}])
     with pytest.raises(InputError, match="not a record of a clip"):
         read("avdeepfake1m", {"val_metadata.json": record, **trees.media("val/a.mp4")})
+
+
+@pytest.mark.parametrize("segments", [[[2, 1]], [[-5, 99]], 3, [["0", "1"]]])
+def test_segments_that_cannot_be_are_refused_with_list_and_file(read, trees, segments):
+    record = json.dumps([{"file": "a.mp4", "modify_type": "real", "fake_segments": segments}])
+    message = r"val_metadata\.json: a\.mp4: fake_segments holds no list of stretches"
+    with pytest.raises(InputError, match=message):
+        read("avdeepfake1m", {"val_metadata.json": record, **trees.media("val/a.mp4")})
+
+
+def test_a_record_that_says_the_same_again_is_counted(read, trees):
+    records = json.dumps([{"file": f, "modify_type": "real"} for f in ("a.mp4", "val/a.mp4")])
+    found = read("avdeepfake1m", {"val_metadata.json": records, **trees.media("val/a.mp4")})
+    assert found.notes.counts == {REPEATED: 1}
+    assert list(found.clips) == ["val/a.mp4"]
+
+
+def test_records_that_contradict_each_other_are_refused_with_list_and_file(read, trees):
+    kinds = ("real", "audio_modified")
+    records = json.dumps([{"file": "a.mp4", "modify_type": kind} for kind in kinds])
+    message = r"val_metadata\.json: a\.mp4: two records .* contradict.*audio_label real and fake"
+    with pytest.raises(InputError, match=message):
+        read("avdeepfake1m", {"val_metadata.json": records, **trees.media("val/a.mp4")})
+
+
+def test_a_file_on_the_lists_of_two_sides_is_refused(read, trees):
+    record = json.dumps([{"file": "val/a.mp4", "modify_type": "real"}])
+    lists = {"train_metadata.json": record, "val_metadata.json": record}
+    with pytest.raises(InputError, match=r"val_metadata\.json: val/a\.mp4: .*split train and val"):
+        read("avdeepfake1m", {**lists, **trees.media("val/a.mp4")})

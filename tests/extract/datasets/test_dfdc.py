@@ -69,9 +69,32 @@ def test_label_lists_of_the_public_test_sets(read, trees):
         ('{"a.mp4": "FAKE"}', "not a DFDC label"),
         ("{", "not JSON"),
         ('{"../a.mp4": {"label": "FAKE"}}', "stay below"),
+        ('{"a": {"label": "FAKE"}}', "not a file name"),
+        *[
+            (f'{{"a.mp4": {{"label": "FAKE", "original": {original}}}}}', "original of a.mp4 is no")
+            for original in ('["x.mp4"]', "5", '{"x": 1}', "true")
+        ],
     ],
 )
 def test_broken_label_files_are_named(read, trees, content, message):
     tree = {"p/metadata.json": content, **trees.media("p/a.mp4")}
-    with pytest.raises(InputError, match=message):
+    named = "" if message == "stay below" else r"root/p/metadata\.json: .*"
+    with pytest.raises(InputError, match=named + message):
+        read("dfdc", tree)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("filename,label\na.mp4,1\na.mp4\n", r":3: the row is not as wide"),
+        ("filename,label\na.mp4,1,0\n", r":2: the row is not as wide"),
+        ("filename,label\na.mp4,maybe\n", r":2: not a DFDC label.*maybe"),
+        ("filename,label\n,1\n", r":2: not a file name"),
+        ("filename,probability\na.mp4,1\n", r": not a DFDC label file.*filename, probability"),
+        ("", r": the table is empty"),
+    ],
+)
+def test_broken_label_lists_are_named_with_their_line(read, trees, content, message):
+    tree = {"p/labels.csv": content, **trees.media("p/a.mp4")}
+    with pytest.raises(InputError, match=r"root/p/labels\.csv" + message):
         read("dfdc", tree)

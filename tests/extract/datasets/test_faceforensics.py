@@ -122,6 +122,37 @@ def test_the_info_file_tells_the_frame_rate_where_the_film_cannot(read, trees):
     assert found.notes.counts["downloads that cannot be read: broken"] == 1
 
 
+@pytest.mark.parametrize(
+    ("path", "content", "message"),
+    [
+        *[
+            ("downloaded_videos/qXy_-1/extracted_sequences/2.json", content, "not a list of frame")
+            for content in ('["x"]', "[[1]]", "[]", "{}", "[-1]", "[true]", "[1.5]", "[1e999]")
+        ],
+        ("downloaded_videos/qXy_-1/extracted_sequences/2.json", "[", "not JSON"),
+        ("downloaded_videos_info/qXy_-1/qXy_-1.json", "[]", "not the facts of a download"),
+        ("downloaded_videos_info/qXy_-1/qXy_-1.json", '{"fps": "x"}', "not the facts of a downl"),
+        ("downloaded_videos_info/qXy_-1/qXy_-1.json", '{"fps": -25}', "not the facts of a downl"),
+        ("conversion_dict.json", "[]", "not an object of downloads"),
+        ("conversion_dict.json", '{"000": ["a", 2]}', "not an object of downloads"),
+    ],
+)
+def test_broken_files_of_the_downloads_are_named_in_full(
+    read, trees, tmp_path, path, content, message
+):
+    sound = {**trees.FACEFORENSICS_SOUND, path: content}
+    with pytest.raises(InputError, match=message) as caught:
+        read("faceforensics", trees.FACEFORENSICS, sound)
+    assert caught.value.where == str(tmp_path / "audio" / path)
+
+
+def test_a_download_without_a_known_rate_is_counted(read, trees):
+    info = {"downloaded_videos_info/qXy_-1/qXy_-1.json": '{"fps": null}'}
+    sound = {**trees.FACEFORENSICS_SOUND, **info}
+    notes = read("faceforensics", trees.FACEFORENSICS, sound).notes
+    assert notes.counts["clips without sound: the download's frame rate is not known"] == 5
+
+
 def test_an_audio_root_without_the_dictionary_is_refused(read, trees):
     with pytest.raises(InputError, match="conversion_dict"):
         read("faceforensics", trees.FACEFORENSICS, trees.media("a.mp4"))

@@ -37,6 +37,12 @@ def test_the_sentence_file_starts_with_the_utterance(read, trees):
     assert clip.audio_offset_seconds == clip.start_seconds == 6.2901
 
 
+@pytest.mark.parametrize("time", ["1.2.3", ".", "6..2"])
+def test_a_time_that_is_none_is_a_line_that_could_not_be_read(read, trees, time):
+    tree = {path: text.replace("[10.0000", f"[{time}") for path, text in trees.IEMOCAP.items()}
+    assert read("iemocap", tree).notes.counts[UNREADABLE] == 1
+
+
 def test_emotions_and_evaluators(read, trees):
     clips = read("iemocap", trees.IEMOCAP).clips
     said = clips[f"{WAVS}/Ses01F_impro01_F000.wav"]

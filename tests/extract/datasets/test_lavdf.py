@@ -8,6 +8,7 @@ import pytest
 
 from avfd.errors import InputError
 from extract.datasets.base import MISSING, UNLISTED
+from extract.datasets.listed import REPEATED
 
 TOP = "LAV-DF"
 
@@ -86,7 +87,9 @@ def test_fields_that_contradict_each_other_are_counted(read, trees):
     ("records", "message"),
     [
         ([{"name": "a.mp4"}], "not a record of a clip"),
-        ([{"file": "a.mp4", "fake_periods": [3]}], "not a list of pairs"),
+        ([{"file": "a.mp4", "fake_periods": [3]}], "fake_periods holds no list of stretches"),
+        ([{"file": "a.mp4", "fake_periods": [[2, 1], [-5, 99]]}], "fake_periods holds no list"),
+        ([{"file": "a.mp4", "n_fakes": [1]}, {"file": "a.mp4"}], "n_fakes is no count"),
         ([{"file": "../a.mp4"}], "stay below"),
         ([{"file": "a.mp4", "n_fakes": "x"}], r"a\.mp4: n_fakes is no count.*found: x"),
         ([{"file": "a.mp4", "n_fakes": -1}], "n_fakes is no count"),
@@ -97,8 +100,29 @@ def test_fields_that_contradict_each_other_are_counted(read, trees):
     ],
 )
 def test_broken_records_are_named(read, trees, records, message):
-    with pytest.raises(InputError, match=message):
+    with pytest.raises(InputError, match=message) as caught:
         read("lavdf", {"metadata.json": json.dumps(records), **trees.media("a.mp4")})
+    assert "metadata.json" in str(caught.value) or message == "stay below"
+
+
+def test_a_record_that_says_the_same_again_is_counted(read, trees):
+    records = [{"file": "a.mp4", "n_fakes": 1, "split": "train", "duration": i} for i in range(3)]
+    found = read("lavdf", {"metadata.json": json.dumps(records), **trees.media("a.mp4")})
+    assert found.notes.counts == {REPEATED: 2}
+    assert found.clips["a.mp4"].label == "fake"
+
+
+def test_a_repeat_without_a_label_is_one_clip_without_a_label(read, trees):
+    records = [{"file": "a.mp4"}, {"file": "./a.mp4"}]
+    found = read("lavdf", {"metadata.json": json.dumps(records), **trees.media("a.mp4")})
+    assert found.notes.counts == {UNLISTED: 1, REPEATED: 1}
+
+
+def test_records_that_contradict_each_other_are_refused_with_list_and_file(read, trees):
+    records = [{"file": "b/a.mp4", "n_fakes": n, "split": "train"} for n in (1, 0)]
+    message = r"root/metadata\.json: b/a\.mp4: two records .* contradict.*label fake and real"
+    with pytest.raises(InputError, match=message):
+        read("lavdf", {"metadata.json": json.dumps(records), **trees.media("b/a.mp4")})
 
 
 def test_without_a_list_everything_is_unlabelled(read, trees):

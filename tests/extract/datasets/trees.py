@@ -161,6 +161,7 @@ DEEPFAKETIMIT = media(
     "VidTIMIT/fadg0/audio/sa1.wav",
     "VidTIMIT/fadg0/video/sa1/001",
     "VidTIMIT/fadg0/video/sa1/002",
+    "VidTIMIT/fadg0/audio/sa2.wav",  # has lost its pictures
     "VidTIMIT/fram1/audio/sx7.wav",
     "VidTIMIT/fram1/video/sx7.avi",
     "VidTIMIT/fram1/video/head/001",  # turning heads have no sound
