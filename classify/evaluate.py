@@ -86,16 +86,19 @@ def evaluate(
         split: train, val or test of the run's own split, or of the other data set's default
             protocol; "unlabelled": clips without a label, scored without metrics; "all": every
             clip. Default: test of the own split, all of another data set.
-        protocol: of the other data set, instead of its default.
+        protocol: of the other data set, instead of its default; with train, val or test.
         replicates: of the bootstrap.
 
     Raises:
+        InputError: an unknown split or protocol, or a protocol where none chooses the clips.
         FingerprintError: a column was not written as the run's was; both are named.
         MissingError: no such run, data set, column or side.
     """
     loaded = runs.load(home, run)
     own = dataset is None or dataset in loaded.facts["datasets"]
     wanted = _checked(split or ("test" if own else "all"))
+    if protocol is not None:
+        _check_protocol(home, loaded, dataset if not own else None, wanted, protocol)
     if own and wanted != "unlabelled":
         return _stored(loaded, dataset, wanted, replicates)
     name = home.one_dataset(dataset or str(loaded.facts["datasets"][0]))
@@ -133,6 +136,21 @@ def _checked(split: str) -> SplitName:
         if split == known:
             return known
     raise InputError("no such split", where="--split", found=split, accepted=", ".join(SPLITS))
+
+
+def _check_protocol(
+    home: Home, run: Run, other: str | None, split: SplitName, protocol: str
+) -> None:
+    """Refuse a protocol that is not there, or that would choose nothing."""
+    if other is not None:
+        protocol_of(home, [home.one_dataset(other)], protocol)
+    if other is None or split in ("all", "unlabelled"):
+        raise InputError(
+            "a protocol chooses among another data set's clips",
+            where=f"--protocol {protocol}",
+            found=f"--split {split}" if other else f"the clips of {run.name} itself",
+            accepted="--dataset D of another data set, with --split train, val or test",
+        )
 
 
 def _side(run: Run, dataset: str | None, split: SplitName) -> pd.DataFrame:

@@ -92,6 +92,14 @@ class Model:
         for name, member in self.options.members.items():
             estimator = estimators.build(member.model, self.options.estimator)
             seen = self._cut(training.only(member.modalities))
+            if not len(seen.y):
+                raise InputError(
+                    "no training clip is covered by the columns of a modality",
+                    where=", ".join(member.modalities),
+                    found=f"{len(training)} training clips, none covered",
+                    next_step="extract the column for more clips, or fit without it: "
+                    "name the others by --audio or --video",
+                )
             held = None
             if validation is not None and estimator.stops_early:
                 apart = self._cut(validation.only(member.modalities))

@@ -1,8 +1,12 @@
-"""`avfd fit`: what its progress bar says."""
+"""`avfd fit`: what its progress bar says, what it refuses where runs are fused."""
 
 from __future__ import annotations
 
-from avfd.cli.models import _show
+import pytest
+
+from avfd.cli.models import _check_fusing, _show
+from avfd.errors import InputError
+from classify.choice import FitOptions
 from classify.watching import Epoch, Trial
 
 
@@ -22,3 +26,13 @@ def test_the_bar_tells_of_epochs_and_trials():
         (1, 8, "audio: trials, best -"),
         (2, 8, "audio: trials, best 0.900"),
     ]
+
+
+def test_options_that_finished_runs_cannot_follow_are_refused_by_name():
+    told = FitOptions(runs=("a", "b"), fusion="decision", datasets=("d",), folds=7, preset="small")
+    with pytest.raises(InputError, match="--dataset, --folds, --preset"):
+        _check_fusing(told)
+
+
+def test_fusing_takes_a_rule_and_a_seed():
+    _check_fusing(FitOptions(runs=("a", "b"), fusion="decision", rule="or", seed=3))

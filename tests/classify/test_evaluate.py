@@ -92,6 +92,17 @@ def test_an_unknown_split_lists_the_known_ones(home, run):
         classify.evaluate(home, run, split="dev")
 
 
+def test_an_unknown_protocol_is_refused_whatever_the_split(home, run):
+    with pytest.raises(MissingError, match="nope"):
+        classify.evaluate(home, run, dataset="e", protocol="nope")
+
+
+@pytest.mark.parametrize("where", [{"dataset": "e"}, {"split": "test"}])
+def test_a_protocol_that_would_choose_nothing_is_refused(home, run, where):
+    with pytest.raises(InputError, match="chooses among another data set's clips"):
+        classify.evaluate(home, run, protocol="hash", **where)
+
+
 def test_a_side_that_the_run_lacks_is_named(home, run):
     with pytest.raises(MissingError, match="test"):
         classify.evaluate(home, run, split="val")

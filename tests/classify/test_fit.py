@@ -312,3 +312,13 @@ def test_weights_that_training_began_with_are_not_tested_on_their_own_clips(
     monkeypatch.setattr(NetworkEstimator, "started_keys", lambda _: frozenset({"elsewhere/a.mp4"}))
     facts = json.loads((fit(home, **told).path / "run.json").read_text())
     assert "elsewhere/a.mp4" in facts["training_keys"]
+
+
+def test_a_modality_without_any_training_clip_is_named(kit, tmp_path):
+    columns = [
+        kit.Column(kit.spec("compare2016"), kit.noise),
+        kit.Column(kit.spec("face_track", "video"), lambda clip, rows, rng: None),
+    ]
+    home = kit.make_home(tmp_path, "d", kit.make_clips("d"), columns)
+    with pytest.raises(InputError, match=r"^video: .*none covered.*--audio or --video"):
+        fit(home, audio="compare2016", video="face_track", fusion="decision")
