@@ -35,7 +35,9 @@ def forge(
     vocoder: Annotated[
         str, typer.Option(help="griffin-lim, griffin-lim-blurred, world, or a plugin's.")
     ] = "griffin-lim",
-    longest: Annotated[float, typer.Option(help="Seconds of a clip to use at most.")] = 10.0,
+    longest: Annotated[
+        float, typer.Option(help="Seconds of a clip to use at most, 2 or more.")
+    ] = 10.0,
     limit: Annotated[int | None, typer.Option(help="Take at most so many real clips.")] = None,
     variants: Annotated[
         int, typer.Option(help="Of every clip and kind, with other donors and segments.")

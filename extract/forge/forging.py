@@ -10,8 +10,6 @@ from functools import lru_cache, partial
 from pathlib import Path
 from typing import Literal
 
-import numpy as np
-
 from avfd.cache import Cache, ColumnReader
 from avfd.clips import FAKE, REAL, Clip, read_table
 from avfd.errors import InputError, MissingError
@@ -19,7 +17,17 @@ from avfd.home import Home
 from avfd.specs import DONE
 from extract.forge import manipulations
 from extract.forge.material import Material, load
-from extract.forge.plans import KINDS, OFFSET, SPLICED, Forgery, plan
+from extract.forge.plans import (
+    FAKED,
+    KINDS,
+    OFFSET,
+    ROOM,
+    SPLICED,
+    TWIN,
+    VOCODER,
+    Forgery,
+    plan,
+)
 from extract.forge.vocoders import vocoder
 from extract.forge.writing import write
 from extract.pool import Crash, Pool, core_count
@@ -28,11 +36,10 @@ from extract.task import FACE_TRACK
 
 TABLE = "clips.csv"
 COLUMNS = (
-    "path", "label", "video_label", "audio_label", "method", "subject", "donor", "original",
+    "path", "label", "video_label", "audio_label", "kind", "method", "subject", "donor", "original",
     "fake_segments",
 )  # fmt: skip
 CLIP_LIMIT_SECONDS = 600.0
-_FAKE, _TWIN, _ROOM = range(3)
 
 Progress = Callable[[int, int, str], None]
 
@@ -46,8 +53,8 @@ class ForgeOptions:
         extent: "whole": the whole clip is fake; "local": 30 to 60 % of it; "both": one or the
             other, drawn for each.
         vocoder: of the kind "vocoder"; see `vocoders`.
-        longest_seconds: more of a clip is not used.
-        limit: take no more real clips than that.
+        longest_seconds: more of a clip is not used; 2 or more.
+        limit: take no more real clips than that; 1 or more.
         variants: of every clip and kind.
         seed: same seed, same files.
     """
@@ -134,13 +141,13 @@ def forge(
     skipped: dict[str, str] = {}
     for done, (forgery, fault) in enumerate(_made(forgeries, work, workers), 1):
         if fault is None:
-            rows += _rows(forgery)
+            rows += _rows(forgery, told.vocoder)
         else:
             skipped[f"{forgery.clip.key} [{forgery.kind}]"] = roots.hide(fault)
         if progress is not None:
             progress(done, len(forgeries), forgery.stem)
     table = _write_table(into / TABLE, rows)
-    kinds = {k: sum(r["method"] == k for r in rows if r["label"] == FAKE) for k in KINDS}
+    kinds = {k: sum(r["kind"] == k for r in rows if r["label"] == FAKE) for k in KINDS}
     return ForgeReport(
         table,
         fakes=sum(kinds.values()),
@@ -224,7 +231,7 @@ def build_forging(work: Work) -> Callable[[Forgery], None]:
         if forgery.donor is not None:
             donor = load(forgery.donor, work.roots, track, forgery.seconds)
         fake, twin = paths(forgery)
-        real = manipulations.twin(forgery.kind, own, forgery.segment, _drawn(forgery, _TWIN))
+        real = manipulations.twin(forgery.kind, own, forgery.segment, forgery.drawn(TWIN))
         said = manipulations.faked(
             forgery.kind,
             real if forgery.kind in SPLICED else own,
@@ -232,16 +239,12 @@ def build_forging(work: Work) -> Callable[[Forgery], None]:
             forgery.segment,
             work.vocoder,
             # Both of an offset's pair are moved by one draw.
-            _drawn(forgery, _TWIN if forgery.kind == OFFSET else _FAKE),
+            forgery.drawn(TWIN if forgery.kind == OFFSET else FAKED),
         )
-        write(work.into / twin, real, _drawn(forgery, _ROOM))
-        write(work.into / fake, said, _drawn(forgery, _ROOM))
+        write(work.into / twin, real, forgery.drawn(ROOM))
+        write(work.into / fake, said, forgery.drawn(ROOM))
 
     return make
-
-
-def _drawn(forgery: Forgery, purpose: int) -> np.random.Generator:
-    return np.random.default_rng([*forgery.seed, purpose])
 
 
 def paths(forgery: Forgery) -> tuple[str, str]:
@@ -249,12 +252,16 @@ def paths(forgery: Forgery) -> tuple[str, str]:
     return f"fake/{forgery.stem}.mp4", f"real/{forgery.stem}.mp4"
 
 
-def _rows(forgery: Forgery) -> list[dict[str, str | None]]:
-    """The fake's row and its twin's; both belong to the group of the clip they are made from."""
+def _rows(forgery: Forgery, vocoder: str) -> list[dict[str, str | None]]:
+    """The fake's row and its twin's; both belong to the group of the clip they are made from.
+
+    The method of a vocoded voice is the vocoder, so that one can be left out of training.
+    """
     fake, twin = paths(forgery)
     video, audio = forgery.labels
     own = _person(forgery.clip)
-    common = {"subject": own, "original": twin, "method": forgery.kind}
+    method = vocoder if forgery.kind == VOCODER else forgery.kind
+    common = {"subject": own, "original": twin, "kind": forgery.kind, "method": method}
     return [
         {
             **common,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import product
@@ -28,12 +29,16 @@ SPLICED = (AUDIO_SWAP, VIDEO_SWAP, BOTH_SWAP)
 """Their twins are spliced with another moment of themselves."""
 
 MIN_SECONDS = 2.0
+"""Of a clip, and of what is used of it: room for a local fake, and for an offset besides."""
 POOL_GROUPS = 3
 """So many groups, or one or two more, lend each other donors."""
 SPARE_SECONDS = {OFFSET: 0.6}
 """So much more of the clip is read: what moves in time needs it, so that nothing is cut short."""
 EDGE_SECONDS = 0.25
 """A local fake begins and ends at least so far from the clip's ends."""
+
+FAKED, TWIN, ROOM, PLAN = range(4)
+"""What is drawn for; each has numbers of its own."""
 
 Segment = tuple[float, float]
 
@@ -60,6 +65,10 @@ class Forgery:
     seed: tuple[int, ...]
     variant: int = 0
 
+    def drawn(self, purpose: int) -> np.random.Generator:
+        """The numbers drawn for `FAKED`, `TWIN` or `ROOM`."""
+        return np.random.default_rng([*self.seed, purpose])
+
     @property
     def read_seconds(self) -> float:
         """How much of the clip the making needs."""
@@ -74,7 +83,7 @@ class Forgery:
     @property
     def stem(self) -> str:
         """Of both files' names."""
-        name = f"{self.clip.key.partition('/')[2].replace('/', '__')}-{self.kind}"
+        name = f"{_name(self.clip).replace('/', '__')}-{self.kind}"
         return f"{name}-{self.variant + 1}" if self.variant else name
 
 
@@ -93,14 +102,14 @@ def plan(
         clips: of one data set.
         kinds: in `KINDS`.
         extent: "whole", "local" (30 to 60 % of the clip), or "both", which draws one or the other.
-        longest_seconds: of a clip, more of it is not used.
+        longest_seconds: of a clip, more of it is not used; `MIN_SECONDS` or more.
         seed: same seed, same forgeries.
         limit: forge from no more clips than that; any may be a donor.
         variants: of every clip and kind; donor and segment are drawn anew for each, the pools of
             donors are the same.
 
     Raises:
-        InputError: an unknown kind, no variant, or no clip to begin with.
+        InputError: an unknown kind, a number out of its range, or no clip to begin with.
     """
     unknown = sorted(set(kinds) - set(KINDS))
     if unknown:
@@ -109,6 +118,17 @@ def plan(
         )
     if variants < 1:
         raise InputError("no variant", where="--variants", found=variants, accepted="1 or more")
+    if seed < 0:
+        raise InputError("no seed", where="--seed", found=seed, accepted="0 or more")
+    if limit is not None and limit < 1:
+        raise InputError("no clip", where="--limit", found=limit, accepted="1 or more")
+    if not longest_seconds >= MIN_SECONDS:  # NaN, too
+        raise InputError(
+            "too little of a clip",
+            where="--longest",
+            found=longest_seconds,
+            accepted=f"{MIN_SECONDS:g} s or more",
+        )
     usable = [
         c
         for c in clips
@@ -122,11 +142,10 @@ def plan(
         )
     pool_of = _pools(usable, seed)
     made: list[Forgery] = []
-    numbered = list(enumerate(usable[:limit]))
-    for variant, (number, clip), kind in product(range(variants), numbered, kinds):
-        drawn = np.random.default_rng(
-            [seed, number, list(KINDS).index(kind), *([variant] if variant else [])]
-        )
+    # A clip's own lie together, so that it is decoded once.
+    for clip, variant, kind in product(usable[:limit], range(variants), kinds):
+        own = seed_of(seed, clip, kind, variant)
+        drawn = np.random.default_rng([*own, PLAN])
         donor = _donor(clip, pool_of[_group(clip)], drawn) if kind in NEED_DONOR else None
         if kind in NEED_DONOR and donor is None:
             continue
@@ -134,10 +153,19 @@ def plan(
         seconds = min(own_seconds, donor.seconds if donor else own_seconds)
         # The whole of somebody else, seen and heard, would be a real clip of theirs.
         segment = _segment(seconds, "local" if kind == BOTH_SWAP else extent, drawn)
-        own = (seed, number, len(made))
         made.append(Forgery(clip, kind, donor, seconds, segment, own, variant))
-    # A clip's own lie together, so that it is decoded once; a clip's number is in its seed.
-    return sorted(made, key=lambda forgery: forgery.seed[1])
+    return made
+
+
+def seed_of(seed: int, clip: Clip, kind: str, variant: int) -> tuple[int, ...]:
+    """Of one forgery: what else is forged, and what the data set is called, changes nothing."""
+    digest = hashlib.sha256(f"{_name(clip)}\n{kind}".encode()).digest()
+    return seed, int.from_bytes(digest[:8], "big"), variant
+
+
+def _name(clip: Clip) -> str:
+    """The clip's key below the data set's name."""
+    return clip.key.partition("/")[2]
 
 
 def _pools(clips: Sequence[Clip], seed: int) -> dict[str, list[Clip]]:

@@ -287,6 +287,42 @@ def test_variants_add_to_the_first_and_keep_its_pools() -> None:
         plans.plan(clips(), (plans.VOCODER,), "whole", 10.0, 0, variants=0)
 
 
+def test_a_forgery_is_the_same_whatever_else_is_forged() -> None:
+    every = plans.plan(clips(), tuple(plans.KINDS), "both", 10.0, 7, variants=2)
+    few = plans.plan(clips(), (plans.OFFSET, plans.VIDEO_SWAP), "both", 10.0, 7, limit=3)
+    assert few
+    assert all(one in every for one in few)
+    elsewhere = [replace(c, key=c.key.replace("d/", "other/")) for c in clips()]
+    again = plans.plan(elsewhere, tuple(plans.KINDS), "both", 10.0, 7, variants=2)
+    assert [f.seed for f in again] == [f.seed for f in every]
+    assert not {f.seed for f in every} & {
+        f.seed for f in plans.plan(clips(), tuple(plans.KINDS), "both", 10.0, 8)
+    }
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "said"),
+    [
+        ("longest_seconds", 0.4, "--longest: .*found: 0.4; accepted: 2 s or more"),
+        ("longest_seconds", float("nan"), "--longest: .*found: nan; accepted: 2 s or more"),
+        ("limit", 0, "--limit: .*found: 0; accepted: 1 or more"),
+        ("limit", -3, "--limit: .*found: -3; accepted: 1 or more"),
+        ("seed", -1, "--seed: .*found: -1; accepted: 0 or more"),
+    ],
+)
+def test_what_leaves_nothing_to_forge_is_refused(option, value, said) -> None:
+    asked = {"kinds": tuple(plans.KINDS), "extent": "local", "longest_seconds": 10.0, "seed": 0}
+    with pytest.raises(InputError, match=said):
+        plans.plan(clips(), **{**asked, option: value})
+
+
+def test_the_shortest_length_holds_every_kind() -> None:
+    for seed in range(20):
+        made = plans.plan(clips(), tuple(plans.KINDS), "local", plans.MIN_SECONDS, seed)
+        assert len(made) == 6 * len(plans.KINDS)
+        assert all(0 < f.segment[0] < f.segment[1] < f.seconds for f in made)
+
+
 def test_fakes_and_the_silent_are_never_forged_from() -> None:
     usable = clips(4)
     others = [replace(usable[0], label="fake"), replace(usable[1], has_audio=False)]
@@ -351,6 +387,11 @@ def test_the_road_from_the_command(tmp_path, talking_home) -> None:
         rows = list(csv.DictReader(stream))
     fakes = [row for row in rows if row["label"] == "fake"]
     assert {row["audio_label"] for row in fakes} == {"fake"}
+    assert report.kinds == {"audio-swap": 2, "vocoder": 2}
+    assert {(row["kind"], row["method"]) for row in rows} == {
+        ("vocoder", "griffin-lim"),
+        ("audio-swap", "audio-swap"),
+    }
     for row in fakes:
         ((start, end),) = json.loads(row["fake_segments"])
         assert 0 < start < end < 2.5
