@@ -112,7 +112,7 @@ class Sounds:
     def _first_frame(self, path: str) -> int:
         where, frames = self._json(path)
         first = frames[0] if isinstance(frames, list) and frames else None
-        if not isinstance(first, int) or not is_number(first) or first < 0:
+        if isinstance(first, bool) or not isinstance(first, int) or first < 0:
             raise malformed("not a list of frame numbers", where, frames, "[250, 251, …]")
         return first
 

@@ -6,18 +6,18 @@ some files stand in it several times, with different methods.
 
 from __future__ import annotations
 
-import csv
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import PurePosixPath
 
 from avfd.clips import FAKE, REAL, Clip
-from avfd.errors import InputError
 from extract.datasets.base import MISSING, Notes, Source, reader
 from extract.datasets.files import VIDEO_SUFFIXES, nfc
+from extract.datasets.labels import malformed, read_rows
 
 TABLE = "meta_data.csv"
 NO_ROW = f"not in {TABLE}: labelled by their folder"
+NO_PLACE = f"lines of {TABLE} that name no file of the tree"
 REPEATED = f"listed several times in {TABLE}: one clip each, methods joined"
 _TYPE = re.compile(r"(Real|Fake)Video-(Real|Fake)Audio")
 _COLUMNS = {"source", "method", "type", "race", "gender", "path"}
@@ -68,18 +68,16 @@ def _rows(source: Source, notes: Notes) -> dict[Place, list[Row]]:
         notes.say(f"no {TABLE}: labels come from the folders, methods are unknown")
         return {}
     found: dict[Place, list[Row]] = {}
-    lines = csv.DictReader(source.text(tables[0]).splitlines())
-    if not set(lines.fieldnames or []) >= _COLUMNS:
-        raise InputError(
-            "not the table of FakeAVCeleb",
-            where=source.root / tables[0],
-            found=lines.fieldnames,
-            accepted=sorted(_COLUMNS),
+    table = source.root / tables[0]
+    header, lines = read_rows(table, ragged=True)
+    if not set(header) >= _COLUMNS:
+        raise malformed(
+            "not the table of FakeAVCeleb", table, ", ".join(header), ", ".join(sorted(_COLUMNS))
         )
-    for row in lines:
+    for where, row in lines:
         place = _place_of_row(row)
         if place is None:
-            notes.count(f"lines of {TABLE} that name no file of the tree", str(lines.line_num))
+            notes.count(NO_PLACE, where.rpartition(":")[2])
         else:
             found.setdefault(place, []).append(row)
     for place, same in found.items():
@@ -93,17 +91,17 @@ def _place_of_row(row: Row) -> Place | None:
 
     A table that someone mended may hold the whole path in `path`.
     """
-    name = PurePosixPath(row["path"] or "").name
-    cells = [cell for cell in row.values() if isinstance(cell, str) and "/" in cell]
+    name = PurePosixPath(row["path"]).name
+    cells = [cell for cell in row.values() if "/" in cell]
     folders = [cell.removesuffix(f"/{name}").rstrip("/") for cell in cells]
-    folders.append("/".join(row[column] or "" for column in ("type", "race", "gender", "source")))
+    folders.append("/".join(row[column] for column in ("type", "race", "gender", "source")))
     return next((p for folder in folders if (p := place_of(f"{folder}/{name}"))), None)
 
 
 def _clip(source: Source, path: str, place: Place, rows: Sequence[Row]) -> Clip:
     kind, _, gender, person, _ = place
     video, audio = (word.lower() for word in _type(kind))
-    methods = sorted({row["method"] or "" for row in rows} - {"real", ""})
+    methods = sorted({row["method"] for row in rows} - {"real", ""})
     targets = _targets(rows, person)
     extra = {
         "type": kind,

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import math
 from collections.abc import Iterator, Mapping
@@ -12,8 +10,9 @@ from pathlib import Path
 
 from avfd.clips import FAKE, REAL, Clip
 from avfd.errors import InputError
-from extract.datasets.base import MISSING, Notes, Source, reader
+from extract.datasets.base import MISSING, UNLISTED, Notes, Source, reader
 from extract.datasets.files import AUDIO_SUFFIXES, nfc, suffix
+from extract.datasets.labels import Segments, read_rows, stretches
 
 WORDS: Mapping[str, str | None] = {
     **dict.fromkeys(("real", "0", "0.0", "false", "genuine", "bonafide", "bona-fide"), REAL),
@@ -37,8 +36,9 @@ MEDIA = ("audio_path", "video_label", "audio_label", "fake_segments")
 
 @dataclass(frozen=True)
 class Columns:
-    """Which columns hold what; None: the table has no such column."""
+    """Which columns hold what, of all names; None: the table has no such column."""
 
+    names: tuple[str, ...]
     path: str
     label: str | None
     subject: str | None
@@ -91,23 +91,16 @@ class Row:
             )
         return found
 
-    def segments(self, column: str) -> tuple[tuple[float, float], ...] | None:
+    def segments(self, column: str) -> Segments | None:
         """The cell as stretches of time, in order."""
         text = self.text(column)
         if text is None:
             return None
         try:
-            found = tuple((float(start), float(end)) for start, end in json.loads(text))
-        except (ValueError, TypeError):
-            found = ((math.nan, math.nan),)
-        if not all(0 <= start <= end < math.inf for start, end in found):
-            raise InputError(
-                f"column {column!r} holds no list of stretches of time",
-                where=self.where,
-                found=text,
-                accepted="[[start, end], …] in seconds from the clip's start, start before end",
-            )
-        return found
+            stated = json.loads(text)
+        except (ValueError, RecursionError):
+            stated = text
+        return stretches(stated, f"column {column!r}", self.where)
 
     def label(self, column: str | None) -> str | None:
         """The cell as a label; a word outside `WORDS` is an error."""
@@ -130,7 +123,7 @@ def _no_time(where: str, found: str | None, accepted: str) -> InputError:
 def read(source: Source, notes: Notes) -> Iterator[Clip]:
     """One clip a row; media that no row names are counted, not indexed."""
     table = table_path(source)
-    columns, rows = read_rows(table, source.options)
+    columns, rows = _contents(table, source.options)
     used: set[str] = set()
     lines: dict[str, str] = {}
     for row in rows:
@@ -143,7 +136,14 @@ def read(source: Source, notes: Notes) -> Iterator[Clip]:
                 "the table lists one clip twice", where=lines[clip.key], found=row.where
             )
         lines[clip.key] = row.where
+        if clip.label is None and clip.emotion is None:
+            notes.count(UNLISTED, clip.key.removeprefix(f"{source.dataset}/"))
         yield clip
+    if columns.label is None:
+        among = ", ".join(columns.names)
+        notes.say(
+            f"no label column among {among}: no clip is real or fake; --label-column mends that"
+        )
     if columns.subject is None:
         notes.say("no subject column: every clip is its own group; --subject-column mends that")
     for path in source.files.media():
@@ -161,37 +161,10 @@ def table_path(source: Source) -> Path:
     return Path(name)
 
 
-def read_rows(table: Path, options: Mapping[str, str]) -> tuple[Columns, list[Row]]:
+def _contents(table: Path, options: Mapping[str, str]) -> tuple[Columns, list[Row]]:
     """The columns and rows of a table separated by commas, semicolons or tabs."""
-    text = _text(table)
-    header = text.partition("\n")[0]
-    lines = csv.DictReader(io.StringIO(text, newline=""), delimiter=max(",;\t", key=header.count))
-    try:
-        names = list(lines.fieldnames or [])
-        rows = [Row(f"{table}:{lines.line_num}", cells) for cells in lines]
-    except csv.Error as error:
-        raise InputError("not a CSV file", where=table, found=str(error)) from error
-    return _columns(table, names, options), rows
-
-
-def _text(table: Path) -> str:
-    """What the table holds; one that is empty or no UTF-8 text is refused."""
-    try:
-        text = table.read_bytes().decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise InputError(
-            "not a UTF-8 CSV file",
-            where=table,
-            found=str(error),
-            next_step="save it as UTF-8 text, values separated by commas",
-        ) from error
-    except OSError as error:
-        raise InputError("the table cannot be read", where=table, found=error.strerror) from error
-    if not text.strip():
-        raise InputError(
-            "the table is empty", where=table, accepted="a line of column names, then a line a clip"
-        )
-    return text
+    header, lines = read_rows(table, delimiters=",;\t")
+    return _columns(table, header, options), [Row(where, cells) for where, cells in lines]
 
 
 def _columns(table: Path, header: list[str], options: Mapping[str, str]) -> Columns:
@@ -206,7 +179,7 @@ def _columns(table: Path, header: list[str], options: Mapping[str, str]) -> Colu
         raise InputError(
             "which column holds the paths?", where=table, accepted=header, next_step="--path-column"
         )
-    return Columns(path, named("label"), named("subject"))
+    return Columns(tuple(header), path, named("label"), named("subject"))
 
 
 def _clip(source: Source, notes: Notes, columns: Columns, row: Row) -> Clip | None:
@@ -256,5 +229,5 @@ def _extra(columns: Columns, row: Row) -> dict[str, str]:
     """The cells of columns that have no meaning of their own here; protocols may ask for them."""
     ours = {columns.path, columns.label, columns.subject, "original"}
     known = ours.union(NUMBERS, TEXTS, SCANNED, MEDIA)
-    names = [name for name in row.cells if isinstance(name, str) and name not in known]
+    names = [name for name in columns.names if name and name not in known]
     return {name: text for name in names if (text := row.text(name))}

@@ -7,7 +7,7 @@ import pytest
 from avfd.clips import Clip, grouped
 from avfd.errors import InputError
 from extract.datasets.base import MISSING, UNLISTED
-from extract.datasets.fakeavceleb import NO_ROW, REPEATED
+from extract.datasets.fakeavceleb import NO_PLACE, NO_ROW, REPEATED
 
 TOP = "FakeAVCeleb"
 TWICE = f"{TOP}/FakeVideo-FakeAudio/African/men/id00076/twice #1.mp4"
@@ -84,6 +84,22 @@ def test_every_shape_of_the_table_finds_its_file(read, trees, table):
     found = read("fakeavceleb", tree)
     assert found.clips[f"{PLACE}/a.mp4"].method == "rtvc"
     assert not found.notes.counts
+
+
+@pytest.mark.parametrize(
+    "line", ["id1,-", "x,y,z", "id1,-,-,rtvc,B,RealVideo-FakeAudio,,,a.mp4,,,"]
+)
+def test_a_line_that_names_no_file_is_counted(read, trees, line):
+    tree = {"meta_data.csv": f"{HEADER},\n{line}\n", **trees.media(f"{PLACE}/a.mp4")}
+    assert read("fakeavceleb", tree).notes.counts == {NO_PLACE: 1, NO_ROW: 1}
+
+
+def test_a_line_without_a_method_names_none(read, trees):
+    table = (
+        "path,source,target1,target2,category,type,race,gender,method\n" + f"{PLACE}/a.mp4,id1\n"
+    )
+    tree = {"meta_data.csv": table, **trees.media(f"{PLACE}/a.mp4")}
+    assert read("fakeavceleb", tree).clips[f"{PLACE}/a.mp4"].method is None
 
 
 def test_without_the_table_the_folders_still_label(read, trees):

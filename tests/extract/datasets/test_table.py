@@ -7,7 +7,7 @@ import unicodedata
 import pytest
 
 from avfd.errors import InputError
-from extract.datasets.base import MISSING
+from extract.datasets.base import MISSING, UNLISTED
 
 
 def _table(tmp_path, text: str) -> str:
@@ -31,7 +31,11 @@ def test_labels_subjects_and_parts_of_one_film(read, trees, tmp_path):
 
 def test_missing_and_unnamed_files_are_counted(read, trees, tmp_path):
     notes = read("table", trees.TABLE, table=str(tmp_path / "root" / "list.csv")).notes
-    assert notes.counts == {MISSING: 1, "media files that no row names: not indexed": 1}
+    assert notes.counts == {
+        MISSING: 1,
+        UNLISTED: 1,
+        "media files that no row names: not indexed": 1,
+    }
     assert "1 listed but missing (clips/gone.mp4)" in notes.lines()
 
 
@@ -68,6 +72,44 @@ def test_named_columns_are_taken_and_a_wrong_name_lists_the_header(read, trees, 
     assert (clip.label, clip.subject) == ("fake", "anna")
     with pytest.raises(InputError, match=r"no such label column.*truthy.*file, truth, who"):
         read("table", {}, table=table, **{**columns, "label_column": "truthy"})
+
+
+def test_a_table_without_a_label_column_says_so_and_counts_its_rows(read, trees, tmp_path):
+    table = _table(tmp_path, "file,truth\na.mp4,real\nb.mp4,fake\n")
+    media = trees.media("a.mp4", "b.mp4")
+    notes = read("table", media, table=table, path_column="file").notes
+    assert notes.counts == {UNLISTED: 2}
+    said = "no label column among file, truth: no clip is real or fake; --label-column mends that"
+    assert said in notes.lines()
+    named = read("table", media, table=table, path_column="file", label_column="truth").notes
+    assert not named.counts
+    assert not any("no label column" in line for line in named.lines())
+
+
+def test_a_row_with_an_emotion_is_not_without_a_label(read, trees, tmp_path):
+    table = _table(tmp_path, "path,emotion,subject\na.mp4,angry,x\nb.mp4,,x\n")
+    notes = read("table", trees.media("a.mp4", "b.mp4"), table=table).notes
+    assert notes.lines()[1:] == [f"1 {UNLISTED} (b.mp4)"]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("path,label,subject\na.mp4,real,x\na.mp4,fake\n", r"t\.csv:3: the row is not as wide"),
+        ("path,label\na.mp4,real,extra\n", r"t\.csv:2: the row is not as wide"),
+        ("path,label,subject,label\na.mp4,real,x,fake\n", r"two columns have one name.*label"),
+    ],
+)
+def test_rows_that_would_be_misread_are_refused_with_their_line(
+    read, trees, tmp_path, text, message
+):
+    with pytest.raises(InputError, match=message):
+        read("table", trees.media("a.mp4"), table=_table(tmp_path, text))
+
+
+def test_a_column_without_a_name_is_nobodys(read, trees, tmp_path):
+    table = _table(tmp_path, ",path,label,\n0,a.mp4,real,x\n")
+    assert read("table", trees.media("a.mp4"), table=table).clips["a.mp4"].extra == {}
 
 
 def test_one_clip_on_two_lines_is_refused_with_both(read, trees, tmp_path):
@@ -116,7 +158,18 @@ def test_fake_segments(read, trees, tmp_path, cell, segments):
 
 
 @pytest.mark.parametrize(
-    "cell", ["[[1, 2", "[1, 2]", "[[1]]", "7", "null", "[[2, 1]]", "[[-1, 1]]", "[[0, NaN]]"]
+    "cell",
+    [
+        "[[1, 2",
+        "[1, 2]",
+        "[[1]]",
+        "7",
+        "null",
+        "[[2, 1]]",
+        "[[-1, 1]]",
+        "[[0, NaN]]",
+        "[[0, 1" + "0" * 400 + "]]",
+    ],
 )
 def test_fake_segments_that_are_none_are_refused_with_their_line(read, trees, tmp_path, cell):
     table = _table(tmp_path, f'path,fake_segments\na.mp4,"[]"\na.mp4,"{cell}"\n')
@@ -163,9 +216,9 @@ def test_a_part_that_cannot_be_is_refused_with_its_line(
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("path,label\nZoë.mp4,real\n".encode("latin-1"), "not a UTF-8 CSV file"),
-        ("path,whö\na.mp4,x\n".encode("latin-1"), "not a UTF-8 CSV file"),
-        ("path,label\na.mp4,real\n".encode("utf-16"), "not a UTF-8 CSV file"),
+        ("path,label\nZoë.mp4,real\n".encode("latin-1"), "not a UTF-8 text"),
+        ("path,whö\na.mp4,x\n".encode("latin-1"), "not a UTF-8 text"),
+        ("path,label\na.mp4,real\n".encode("utf-16"), "not a UTF-8 text"),
         (b"", "the table is empty"),
         (b"\xef\xbb\xbf\n", "the table is empty"),
     ],
