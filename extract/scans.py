@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from avfd.clips import Clip
 from avfd.errors import InputError, MediaError
+from extract.media.folders import size_and_time
 from extract.pool import Crash, Pool
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ _SAME = ("video_path", "audio_path", "start_seconds", "end_seconds", "bytes", "m
 
 @dataclass(frozen=True)
 class MediaFile:
-    """One file in one role; a file that is read for its sound only may hold pictures too."""
+    """One file, or folder of frames, in one role; one read for its sound may hold pictures too."""
 
     path: Path
     sound_only: bool = False
@@ -89,7 +90,7 @@ def scan_pool(workers: int) -> ScanPool:
 
 
 def _time_limit(file: MediaFile) -> float:
-    return BASE_LIMIT_SECONDS + file.path.stat().st_size / SLOWEST_BYTES_A_SECOND
+    return BASE_LIMIT_SECONDS + size_and_time(file.path)[0] / SLOWEST_BYTES_A_SECOND
 
 
 def frame_rate(pool: ScanPool, path: Path) -> float:
@@ -108,7 +109,7 @@ def with_stat(clips: Sequence[Clip], roots: Roots) -> list[Clip]:
 
 def _stat(roots: Roots, clip: Clip) -> Clip:
     try:
-        stats = [file.path.stat() for file in roots.files(clip)]
+        found = [size_and_time(file.path) for file in roots.files(clip)]
     except OSError as error:
         raise InputError(
             "the file went away",
@@ -118,8 +119,8 @@ def _stat(roots: Roots, clip: Clip) -> Clip:
         ) from error
     return replace(
         clip,
-        bytes=sum(stat.st_size for stat in stats),
-        mtime_ns=max((stat.st_mtime_ns for stat in stats), default=0),
+        bytes=sum(size for size, _ in found),
+        mtime_ns=max((time for _, time in found), default=0),
     )
 
 

@@ -6,11 +6,12 @@ import hashlib
 import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from avfd.errors import MediaError
+from extract.media.folders import FRAMES_FPS, FrameFolder, first_picture, frame_files, listed
 
 if TYPE_CHECKING:
     from av import AudioStream, VideoStream
@@ -32,17 +33,17 @@ MAX_GAP_SECONDS = 3600.0
 
 @dataclass(frozen=True)
 class Source:
-    """An open media file.
+    """An open media file, or a folder of frames in the place of one.
 
     Attributes:
-        path: the file.
-        container: PyAV's handle.
+        path: the file or folder.
+        container: PyAV's handle, or what stands for it where the path is a folder.
         video, audio: the tracks in use, None where the file has none.
         origin_seconds: the file's own time of time 0.
     """
 
     path: Path
-    container: InputContainer
+    container: InputContainer | FrameFolder
     video: VideoStream | None
     audio: AudioStream | None
     origin_seconds: float
@@ -50,21 +51,36 @@ class Source:
 
 @contextmanager
 def opened(path: Path, threads: int = 1) -> Iterator[Source]:
-    """The file, open for reading; `MediaError` in words where it is not readable media."""
+    """The file or folder, open for reading; `MediaError` in words where it is no readable media."""
+    if path.is_dir():
+        frames = listed(path)
+        with _container(first_picture(path, frames), "jpeg_pipe", FRAMES_FPS) as container:
+            source = _source(path, container, threads)
+            yield replace(source, container=FrameFolder(frames, source.video))
+    else:
+        with _container(path) as container:
+            yield _source(path, container, threads)
+
+
+def _container(path: Path, format: str | None = None, fps: int | None = None) -> InputContainer:
+    """PyAV's handle of a file, of one format or of any that is read."""
     import av
 
     _check_file(path)
     try:
         # The prefix keeps a colon in a name from being read as a protocol.
-        container = av.open(
+        return av.open(
             f"file:{path}",
+            format=format,
             metadata_errors="replace",
-            container_options={"protocol_whitelist": "file", "format_whitelist": FORMATS},
+            options={} if fps is None else {"framerate": str(fps)},
+            container_options={
+                "protocol_whitelist": "file",
+                "format_whitelist": format or FORMATS,
+            },
         )
     except (av.FFmpegError, ValueError) as error:
         raise _unreadable(path, error) from error
-    with container:
-        yield _source(path, container, threads)
 
 
 def _source(path: Path, container: InputContainer, threads: int) -> Source:
@@ -130,12 +146,19 @@ def _words(error: Exception) -> str:
 def file_sha256(paths: Iterable[Path]) -> str:
     """sha256 of the media a clip is made of.
 
-    One file: the digest of its bytes. Two: the digest of their two hexadecimal digests in order.
+    One file: the digest of its bytes. A folder of frames: the digest of a text with a line a frame
+    in the order of their numbers, as `sha256sum` prints it: digest, two spaces, name. Two paths:
+    the digest of their two hexadecimal digests in order.
     """
-    digests = []
-    for path in paths:
-        with path.open("rb") as file:
-            digests.append(hashlib.file_digest(file, "sha256").hexdigest())
+    digests = [_digest(path) for path in paths]
     if len(digests) == 1:
         return digests[0]
     return hashlib.sha256("".join(digests).encode()).hexdigest()
+
+
+def _digest(path: Path) -> str:
+    if path.is_dir():
+        lines = (f"{_digest(frame)}  {frame.name}\n" for frame in frame_files(path))
+        return hashlib.sha256("".join(lines).encode()).hexdigest()
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -52,7 +52,7 @@ def _nothing(path: Path) -> None:
         (_text, r"no readable sound or video file.*text"),
         (_playlist, r"no readable sound or video file.*text"),
         (_noise, "no readable sound or video file|neither sound nor pictures"),
-        (_folder, "this is not a file"),
+        (_folder, "the folder holds no numbered frames"),
         (_nothing, "there is no such file"),
     ],
 )
