@@ -115,6 +115,24 @@ def partial_notes(samples: Samples) -> list[str]:
     return notes
 
 
+def telling_notes(samples: Samples, classes: Sequence[str]) -> list[str]:
+    """A sentence for each modality that some classes lack in all their clips and the rest in none.
+
+    Whoever knows that alone knows the label, and a model may learn nothing else.
+    """
+    notes = []
+    for modality, sequences in samples.features.items():
+        by_class = {name: sequences.covered[samples.y == i] for i, name in enumerate(classes)}
+        having = [name for name, there in by_class.items() if len(there) and there.all()]
+        lacking = [name for name, there in by_class.items() if len(there) and not there.any()]
+        if having and lacking and len(having) + len(lacking) == len(classes):
+            notes.append(
+                f"Whether a clip has {modality} tells its label: {', '.join(having)} always has it,"
+                f" {', '.join(lacking)} never."
+            )
+    return notes
+
+
 def coverage_notes(
     statuses: Mapping[str, Mapping[str, int]], columns: Mapping[str, str]
 ) -> list[str]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from avfd.manifest import Side
 from classify.choice import FitOptions
 from classify.columns import Unit
-from classify.data import Opened, coverage_notes, partial_notes
+from classify.data import Opened, coverage_notes, partial_notes, telling_notes
 from classify.provenance import columns_facts, restricted_notes, versions, weights_notes
 from classify.sides import Plan
 from classify.taught import chosen_notes, known_media, twins
@@ -46,6 +46,7 @@ def notes_of(
         *excluded,
         *coverage_notes(coverage, prepared.columns),
         *partial_notes(prepared.samples),
+        *telling_notes(prepared.samples, plan.classes),
         *restricted_notes(prepared.columns, prepared.opened),
         *weights_notes(prepared.columns, prepared.opened),
         *chosen_notes(units_on(plan, "val"), prepared.columns, prepared.opened),

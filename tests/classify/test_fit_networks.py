@@ -96,6 +96,23 @@ def test_clips_without_a_modality_are_scored_and_counted(kit, tmp_path):
     assert auc(report) > 0.85
 
 
+@pytest.mark.parametrize("exceptions", [0, 1])
+def test_a_modality_whose_presence_tells_the_label_is_noted(kit, tmp_path, exceptions):
+    clips = kit.make_clips("d")
+    reals = [clip.key for clip in clips if clip.label == "real"]
+
+    def faces(clip, rows, rng):
+        return None if clip.key in reals[exceptions:] else kit.mean_signal(clip, rows, rng)
+
+    columns = [
+        kit.Column(kit.spec("compare2016"), kit.mean_signal),
+        kit.Column(kit.spec("face_track", "video"), faces),
+    ]
+    report = fit(kit.make_home(tmp_path, "d", clips, columns), model="td3mf:epochs=1")
+    note = "Whether a clip has video tells its label: fake always has it, real never."
+    assert (note in report.notes) == (not exceptions)
+
+
 def test_a_model_is_refused_on_modalities_that_it_does_not_take(av_home, monkeypatch):
     from classify.estimators.td3mf import TD3MF
 
