@@ -32,6 +32,7 @@ class Clip:
         key: unique name, see the module's text.
         video_path, audio_path: the media; equal where one file carries both; None where there is
             no such file. Whether the file really has the track is in has_video, has_audio.
+            video_path may be a folder of numbered JPEG frames (docs/media.md).
         start_seconds, end_seconds: the part of the file that is the clip; None means to the end.
         audio_offset_seconds: added to the audio's times to align it with the video's.
         crop: left, top, right, bottom as fractions of the frame, before face detection.
