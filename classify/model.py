@@ -92,7 +92,7 @@ class Model:
         for name, member in self.options.members.items():
             estimator = estimators.build(member.model, self.options.estimator)
             seen = self._cut(training.only(member.modalities))
-            if not len(seen.y):
+            if not any(track.covered.any() for track in seen.features.values()):
                 raise InputError(
                     "no training clip is covered by the columns of a modality",
                     where=", ".join(member.modalities),
