@@ -1,12 +1,13 @@
 """DFDC: train parts, each with its `metadata.json`, the sample set, and label lists of test sets.
 
-People are not named: a fake's group is its original.
+People are not named: a fake's group is its original, by its file's name, which is the same in
+every folder of the data set: the sample set repeats files of the train parts.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -32,25 +33,17 @@ class Entry:
 def read(source: Source, notes: Notes) -> Iterator[Clip]:
     """One clip a media file; its label from the label file in its own folder."""
     listed = {path: entry for folder in _label_files(source) for path, entry in folder}
-    by_name = {file_name(path): path for path in source.files.media()}
     for path in listed:
         if source.files.find(path) is None:
             notes.count(MISSING, path)
     for path in source.files.media():
         entry = listed.get(nfc(path))
         if entry is None or entry.label is None:
-            yield replace(source.unlabelled(path, notes), extra=_extra(path))
+            clip = source.unlabelled(path, notes)
         else:
-            original = _original(source, path, entry, by_name)
-            yield source.clip(path, label=entry.label, source=original, extra=_extra(path))
-
-
-def _original(source: Source, path: str, entry: Entry, by_name: Mapping[str, str]) -> str | None:
-    """Key of a fake's original: in the same part, else anywhere; its bare name where it is gone."""
-    if not entry.original:
-        return None
-    found = source.files.find(beside(path, entry.original)) or by_name.get(entry.original)
-    return source.key(found) if found else entry.original
+            clip = source.clip(path, label=entry.label)
+        original = entry.original if entry else None
+        yield replace(clip, source=file_name(nfc(original or path)), extra=_extra(path))
 
 
 def _extra(path: str) -> dict[str, str]:

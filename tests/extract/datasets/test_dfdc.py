@@ -44,6 +44,35 @@ def test_a_fake_is_grouped_with_its_original_wherever_that_is(read, trees):
     assert clips["dfdc_train_part_45/lost.mp4"].source == "nowhere.mp4"
 
 
+def test_one_video_in_the_sample_set_and_in_a_part_is_one_group(read, trees):
+    names = ("real.mp4", "fake.mp4", "late.mp4")
+    part = json.loads(trees.DFDC[f"{PART_5}/metadata.json"])
+    part["late.mp4"] = {"label": "FAKE", "original": "real.mp4"}
+    sample = {"late.mp4": part["late.mp4"], "real.mp4": part["real.mp4"]}
+    tree = {
+        f"{PART_5}/metadata.json": json.dumps(part),
+        "train_sample_videos/metadata.json": json.dumps(sample),  # says nothing of fake.mp4
+        **trees.media(
+            *(f"{folder}/{n}" for folder in (PART_5, "train_sample_videos") for n in names)
+        ),
+        **trees.media(f"{PART_5}/other.mp4", "test_videos/secret.mp4"),
+    }
+    clips = read("dfdc", tree).clips
+    group = {c.key.removeprefix("d/"): c.group for c in grouped(list(clips.values()))}
+    video = {g for key, g in group.items() if key.endswith(names[:2]) and "sample" not in key}
+    assert video == {group["train_sample_videos/real.mp4"], group["train_sample_videos/late.mp4"]}
+    assert group["test_videos/secret.mp4"] not in video
+
+
+def test_the_sample_set_beside_the_parts_gives_its_groups_no_other_name(read, trees):
+    """So that the sides of the parts stay when the sample set is added."""
+    alone = read("dfdc", trees.DFDC).clips
+    sample = {"train_sample_videos/real.mp4": trees.MEDIA}
+    both = read("dfdc", {**trees.DFDC, **sample}).clips
+    assert alone.items() <= both.items()
+    assert both["train_sample_videos/real.mp4"].source == alone[f"{PART_5}/fake.mp4"].source
+
+
 def test_listed_but_missing_and_unlisted_files_are_counted(read, trees):
     notes = read("dfdc", trees.DFDC).notes
     assert notes.counts == {MISSING: 1, UNLISTED: 2}
