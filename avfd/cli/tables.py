@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, cast
@@ -80,10 +80,7 @@ def table(
     from classify.tables.jobs import Asked
 
     set_up_logging(verbose)
-    if format not in FORMATS:
-        raise InputError(
-            "no such choice", where="--format", found=format, accepted=", ".join(FORMATS)
-        )
+    _check_format(format, plan, json)
     if not name:
         _list(json)
         return
@@ -110,6 +107,21 @@ def table(
         _plan(place, tables, asked, json)
         return
     _run(place, tables, asked, format, json)
+
+
+def _check_format(format: str, plan: bool, json: bool) -> None:
+    if format not in FORMATS:
+        raise InputError(
+            "no such choice", where="--format", found=format, accepted=", ".join(FORMATS)
+        )
+    if format != "text" and (plan or json):
+        other = "--plan" if plan else "--json"
+        raise InputError(
+            f"{other} has a form of its own",
+            where=f"{other}, --format",
+            found=f"--format {format}",
+            next_step="leave one of them out",
+        )
 
 
 def figures(
@@ -187,7 +199,8 @@ def _plan(place: Home, tables: Sequence[Table], asked: Asked, json: bool) -> Non
         emit_json([{"table": name, "needs": found} for name, found in needs.items()])
         return
     for name, found in needs.items():
-        _tell_needs(name, found)
+        for line in _needs_lines(name, found):
+            print(line)
 
 
 def _run(place: Home, tables: Sequence[Table], asked: Asked, format: str, json: bool) -> None:
@@ -202,7 +215,7 @@ def _run(place: Home, tables: Sequence[Table], asked: Asked, format: str, json: 
                 asked,
                 ByExtract(place, asked.device),
                 tell=partial(_say, table.name),
-                needs_found=partial(_tell_needs, table.name),
+                needs_found=partial(_say_needs, table.name),
                 progress=update,
             )
         reports.append(report)
@@ -224,13 +237,18 @@ def _say(name: str, words: str) -> None:
     say(f"{name}: {words}")
 
 
-def _tell_needs(name: str, needs: Iterable[Need]) -> None:
-    """What it needs, on stderr, what is missing last."""
+def _say_needs(name: str, needs: Iterable[Need]) -> None:
+    for line in _needs_lines(name, needs):
+        say(line)
+
+
+def _needs_lines(name: str, needs: Iterable[Need]) -> Iterator[str]:
+    """What it needs, for people, what is missing last."""
     order = ("here", "can be made", "missing")
-    say(f"{name} needs:")
+    yield f"{name} needs:"
     for need in sorted(needs, key=lambda n: order.index(n.state)):
         optional = " (training can do without)" if need.optional else ""
-        say(f"  {need.state:<11}  {need.kind} {need.name}{optional}: {need.detail}")
+        yield f"  {need.state:<11}  {need.kind} {need.name}{optional}: {need.detail}"
 
 
 def _tell(report: TableReport, format: str) -> None:
@@ -247,7 +265,7 @@ def _tell(report: TableReport, format: str) -> None:
     heads, lines, notes = printing.grid(report)
     show(heads, lines, title=printing.heading(report))
     for text in (*notes, *printing.caveats(report)):
-        say(text)
+        print(text)
 
 
 class ByExtract:

@@ -11,7 +11,7 @@ import pytest
 
 from avfd import runs
 from avfd.clips import read_table, write_table
-from avfd.errors import MissingError
+from avfd.errors import InputError, MissingError
 from classify.tables import load, printing
 from classify.tables.jobs import Asked, setting_for, sides_of
 from classify.tables.making import make
@@ -389,6 +389,53 @@ def test_columns_are_told_by_what_made_them(kit, home):
     assert stock.column(["d"], "compare2016:rate_hz=5") is None
     assert stock.name_for(["d"], "compare2016:rate_hz=5") == "compare2016-5"
     assert stock.name_for(["d"], "mel") == "mel"
+
+
+def told(capsys, *call):
+    """What a command prints: on stdout, on stderr."""
+    from avfd.cli import app
+
+    app(["table", *call], standalone_mode=False)
+    captured = capsys.readouterr()
+    return captured.out, captured.err
+
+
+def test_footnotes_and_caveats_stand_with_the_table_on_stdout(home, fake, monkeypatch, capsys):
+    import avfd.cli.tables
+
+    monkeypatch.setattr(avfd.cli.tables, "ByExtract", lambda *_: fake)
+    monkeypatch.setattr(avfd.cli.tables, "_named", lambda _: [parse(TABLE, "t")])
+    call = ("t", "--dataset", "d", "--folds", "2", "--home", str(home.path))
+    out, err = told(capsys, *call)
+    assert "of the paper: Something is wrong." in out
+    assert "here: the published numbers are of other data" in out
+    assert "[1] " in out
+    assert "Something is wrong" not in err
+    assert "t needs:" in err
+    out, err = told(capsys, *call, "--plan")
+    assert out.startswith("t needs:\n")
+    assert "missing      weights lost-weights: run `avfd weights add" in out
+    assert err == ""
+
+
+def test_a_plan_as_json_is_a_list_however_many_tables(home, fake, monkeypatch, capsys):
+    import avfd.cli.tables
+
+    monkeypatch.setattr(avfd.cli.tables, "ByExtract", lambda *_: fake)
+    for tables in (["t"], ["t", "u"]):
+        made = [parse(TABLE, name) for name in tables]
+        monkeypatch.setattr(avfd.cli.tables, "_named", lambda _, made=made: made)
+        out, _ = told(capsys, *tables, "--plan", "--json", "--home", str(home.path))
+        plans = json.loads(out)
+        assert [one["table"] for one in plans] == tables
+        for need in (need for one in plans for need in one["needs"]):
+            assert set(need) == {"kind", "name", "state", "detail", "optional"}
+
+
+@pytest.mark.parametrize("other", ["--plan", "--json"])
+def test_a_format_that_would_be_ignored_is_refused(tmp_path, capsys, other):
+    with pytest.raises(InputError, match=f"{other}, --format: .*found: --format csv"):
+        told(capsys, "thesis-5.5", other, "--format", "csv", "--home", str(tmp_path))
 
 
 def test_what_is_printed_has_numbers_reasons_and_marks(home, fake):
