@@ -8,6 +8,7 @@ def read(source: Source, notes: Notes) -> Iterator[Clip]: ...
 
 from __future__ import annotations
 
+import os
 import pkgutil
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -23,6 +24,7 @@ from extract.datasets.files import AUDIO_SUFFIXES, Files, suffix
 from extract.datasets.labels import read_json, read_text
 
 MISSING = "listed but missing"
+SOUND = "sound files that no clip reads: left out"
 UNLISTED = "without a label: extracted, never fitted"
 
 
@@ -86,6 +88,19 @@ class Source:
     def audio_files(self) -> Files:
         """The files below the audio root, which is the root where none was given."""
         return Files(self.audio_root) if self.audio_root else self.files
+
+    @cached_property
+    def shared_folder(self) -> str | None:
+        """The folder below the root, with its slash, that is below the audio root as well.
+
+        Empty where that is the whole root, None where the two have nothing in common.
+        """
+        if self.audio_root is None:
+            return None
+        root, audio = (Path(os.path.realpath(folder)) for folder in (self.root, self.audio_root))
+        if audio == root or audio in root.parents:
+            return ""
+        return f"{audio.relative_to(root).as_posix()}/" if root in audio.parents else None
 
     def text(self, path: str) -> str:
         """The text of a small file below the root (labels, lists)."""

@@ -8,14 +8,15 @@ With `--audio-root` the sound comes from the user's downloads of the originals: 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from avfd.clips import FAKE, REAL, Clip
 from avfd.errors import InputError
-from extract.datasets.base import Notes, Source, reader
+from extract.datasets.base import SOUND, Notes, Source, reader
 from extract.datasets.faceforensics_audio import Sounds
-from extract.datasets.files import VIDEO_SUFFIXES
+from extract.datasets.files import AUDIO_SUFFIXES, VIDEO_SUFFIXES, suffix
+from extract.datasets.labels import malformed
 
 COMPRESSIONS = ("c23", "c40", "c0")  # in the order in which one is chosen
 METHODS = (
@@ -26,9 +27,15 @@ METHODS = (
     "FaceShifter",
     "DeepFakeDetection",
 )
+MASKS = "videos of masks: left out"
+DOWNLOADS = "downloads, or other media below the audio root: left out"
+NO_VIDEO = "numbers of the split lists that no video here has"
 _PLACE = re.compile(
     r"(?:.*/)?(original|manipulated)_sequences/(\w+)/(raw|c0|c23|c40)/videos/([^/]+)\.\w+"
 )
+_MASKS = re.compile(r"(?:.*/)?manipulated_sequences/(?:.*/)?masks/.+")
+_DOWNLOADED = re.compile(r"(?:.*/)?downloaded_videos/.+")
+_NUMBER = re.compile(r"[0-9]{1,3}")
 _YOUTUBE = re.compile(r"(\d{3})(?:_(\d{3}))?")
 _ACTORS = re.compile(r"(\d{2})(?:_(\d{2}))?__.+")
 
@@ -69,15 +76,20 @@ class Place:
 
 @reader("faceforensics", options=("compression",))
 def read(source: Source, notes: Notes) -> Iterator[Clip]:
-    """One clip a video of the chosen compression."""
-    found = {path: place_of(path) for path in source.files.media(VIDEO_SUFFIXES)}
+    """One clip a video of the chosen compression; sound, masks and downloads are no clips."""
+    found = {path: place_of(path) for path in source.files.media()}
     places = [place for place in found.values() if place]
     chosen = _compression(source, notes, {place.compression for place in places})
     sides = official_sides(source, notes)
+    _count_listed(notes, sides, [p for p in places if p.compression == chosen])
     sounds = Sounds(source, notes)
+    downloads = _downloads(source, places)
     for path, place in found.items():
         if place is None:
-            yield source.unlabelled(path, notes)
+            if reason := _left_out(path, downloads):
+                notes.count(reason, path)
+            else:
+                yield source.unlabelled(path, notes)
         elif place.compression == chosen:
             yield _clip(source, place, sides, sounds)
 
@@ -85,7 +97,7 @@ def read(source: Source, notes: Notes) -> Iterator[Clip]:
 def place_of(path: str) -> Place | None:
     """What a path of the published tree says; None for any other path."""
     match = _PLACE.fullmatch(path)
-    if match is None:
+    if match is None or suffix(path) not in VIDEO_SUFFIXES:
         return None
     top, kind, compression, stem = match.groups()
     fake = top == "manipulated"
@@ -96,6 +108,24 @@ def place_of(path: str) -> Place | None:
     if people is None or fake != (people[2] is not None):
         return None
     return Place(path, kind, "c0" if compression == "raw" else compression, *people.groups())
+
+
+def _downloads(source: Source, places: Iterable[Place]) -> str:
+    """Folder below the root that is the audio root's; empty where that lies elsewhere.
+
+    One that holds videos of the data set, too, is not meant as a whole.
+    """
+    folder = source.shared_folder or ""
+    return "" if any(place.path.startswith(folder) for place in places) else folder
+
+
+def _left_out(path: str, downloads: str) -> str | None:
+    """Why a file that has no place in the published tree is no clip; None where it is one."""
+    if _MASKS.fullmatch(path):
+        return MASKS
+    if _DOWNLOADED.fullmatch(path) or (downloads and path.startswith(downloads)):
+        return DOWNLOADS
+    return SOUND if suffix(path) in AUDIO_SUFFIXES else None
 
 
 def _compression(source: Source, notes: Notes, present: set[str]) -> str | None:
@@ -134,15 +164,24 @@ def official_sides(source: Source, notes: Notes) -> dict[str, str]:
 
 
 def _numbers(source: Source, path: str) -> list[str]:
+    """The numbers of a list of pairs, three digits each; a number of fewer is padded."""
     pairs = source.json(path)
-    try:
-        return [number for a, b in pairs for number in (str(a), str(b))]
-    except (TypeError, ValueError):
-        raise InputError(
-            "not a list of pairs",
-            where=source.root / path,
-            accepted='[["000", "003"], …]',
-        ) from None
+    numbers = [str(number) for pair in pairs for number in pair] if _are_pairs(pairs) else [""]
+    if not all(_NUMBER.fullmatch(number) for number in numbers):
+        raise malformed("not a list of pairs", source.root / path, pairs, '[["000", "003"], …]')
+    return [number.zfill(3) for number in numbers]
+
+
+def _are_pairs(pairs: object) -> bool:
+    return isinstance(pairs, list) and all(isinstance(p, list) and len(p) == 2 for p in pairs)
+
+
+def _count_listed(notes: Notes, sides: Mapping[str, str], places: Iterable[Place]) -> None:
+    """Count the numbers of the split lists that match no video."""
+    here = {place.target for place in places if place.youtube}
+    for number in sides:
+        if number not in here:
+            notes.count(NO_VIDEO, number)
 
 
 def _clip(source: Source, place: Place, sides: Mapping[str, str], sounds: Sounds) -> Clip:

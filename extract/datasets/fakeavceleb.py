@@ -11,8 +11,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import PurePosixPath
 
 from avfd.clips import FAKE, REAL, Clip
-from extract.datasets.base import MISSING, Notes, Source, reader
-from extract.datasets.files import VIDEO_SUFFIXES, nfc
+from extract.datasets.base import MISSING, SOUND, Notes, Source, reader
+from extract.datasets.files import AUDIO_SUFFIXES, VIDEO_SUFFIXES, nfc
 from extract.datasets.labels import malformed, read_rows
 
 TABLE = "meta_data.csv"
@@ -28,7 +28,7 @@ Place = tuple[str, ...]  # type, race, gender, person, file
 
 @reader("fakeavceleb")
 def read(source: Source, notes: Notes) -> Iterator[Clip]:
-    """One clip a video below a type folder; other media have no label."""
+    """One clip a video below a type folder; other videos have no label, sound files no clip."""
     rows = _rows(source, notes)
     seen: set[Place] = set()
     for path in source.files.media(VIDEO_SUFFIXES):
@@ -43,6 +43,8 @@ def read(source: Source, notes: Notes) -> Iterator[Clip]:
     for place in rows:
         if place not in seen:
             notes.count(MISSING, "/".join(place))
+    for path in source.files.media(AUDIO_SUFFIXES):
+        notes.count(SOUND, path)
 
 
 def place_of(path: str) -> Place | None:

@@ -6,8 +6,8 @@ import re
 from collections.abc import Iterator
 
 from avfd.clips import REAL, Clip
-from extract.datasets.base import Notes, Source, reader
-from extract.datasets.files import AUDIO_SUFFIXES, nfc
+from extract.datasets.base import SOUND, Notes, Source, reader
+from extract.datasets.files import AUDIO_SUFFIXES, nfc, suffix
 
 NO_SOUND = "films without a sound file: their own sound is taken, if they have any"
 ALONE = "sound files without a film: clips of their own"
@@ -23,13 +23,23 @@ def read(source: Source, notes: Notes) -> Iterator[Clip]:
     sounds = _sounds(source, notes)
     for path in source.files.media():
         place = place_of(path)
-        if place is None:
+        if suffix(path) in AUDIO_SUFFIXES:
+            if source.audio_root and not _is_shared(source, path):
+                notes.count(SOUND, path)
+            elif place is None and source.audio_root is None:
+                yield source.unlabelled(path, notes)
+        elif place is None:
             yield source.unlabelled(path, notes)
-        elif f".{path.rpartition('.')[2].lower()}" not in AUDIO_SUFFIXES:
+        else:
             yield _film(source, notes, path, place, sounds.pop(place, None))
     for place, path in sounds.items():
         notes.count(ALONE, path)
         yield _clip(source, path, None, path, place)
+
+
+def _is_shared(source: Source, path: str) -> bool:
+    """Whether a file of the root is one of the audio root's, too."""
+    return source.shared_folder is not None and path.startswith(source.shared_folder)
 
 
 def place_of(path: str) -> Place | None:
@@ -47,7 +57,10 @@ def _sounds(source: Source, notes: Notes) -> dict[Place, str]:
     found: dict[Place, str] = {}
     for path in source.audio_files.media(AUDIO_SUFFIXES):
         place = place_of(path)
-        if place and found.setdefault(place, path) != path:
+        if place is None:
+            if source.audio_root:
+                notes.count(SOUND, path)
+        elif found.setdefault(place, path) != path:
             notes.count(SECOND, path)
     return found
 

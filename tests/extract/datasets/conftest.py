@@ -47,12 +47,14 @@ def read(trees: ModuleType, tmp_path: Path) -> Read:
         tree: dict[str, str],
         audio_tree: dict[str, str] | None = None,
         frame_rate: Callable[[Path], float] | None = None,
+        audio_root: Path | None = None,
         **options: str,
     ) -> Found:
         root = tmp_path / "root"
         root.mkdir(exist_ok=True)
         trees.grow(root, tree)
-        audio_root = audio_tree and trees.grow(tmp_path / "audio", audio_tree)
+        if audio_tree:
+            audio_root = trees.grow(tmp_path / "audio", audio_tree)
         source = base.Source("d", root, load(layout), audio_root, options, frame_rate)
         notes = base.Notes()
         clips = list(base.get(layout)(source, notes))

@@ -6,7 +6,8 @@ import pytest
 
 from avfd.clips import grouped
 from avfd.errors import InputError, MediaError
-from extract.datasets.base import UNLISTED
+from extract.datasets.base import SOUND, UNLISTED
+from extract.datasets.faceforensics import DOWNLOADS, MASKS, NO_VIDEO
 
 TOP = "FaceForensics++"
 REALS = f"{TOP}/original_sequences/youtube/c23/videos"
@@ -43,11 +44,36 @@ def test_an_original_stays_with_its_fakes_and_actors_apart(read, trees):
 def test_near_misses_have_no_label(read, trees):
     found = read("faceforensics", trees.FACEFORENSICS)
     assert {key for key, clip in found.clips.items() if clip.label is None} == {
-        f"{FAKES}/Deepfakes/c23/masks/000_003.mp4",
         f"{FAKES}/Unheard/c23/videos/000_003.mp4",
         f"{REALS}/000_003.mp4",
+        f"{TOP}/masks/carnival.mp4",
     }
-    assert found.notes.counts == {UNLISTED: 3}
+    assert found.notes.counts == {UNLISTED: 3, MASKS: 2, SOUND: 1, NO_VIDEO: 3}
+
+
+@pytest.mark.parametrize("place", ["down/", "", "FaceForensics++/"])
+def test_downloads_below_the_root_are_no_clips(read, trees, tmp_path, place):
+    """Wherever the audio root lies: inside the root, at it, or where the videos are, too."""
+    downloads = {f"{place}{path}": text for path, text in trees.FACEFORENSICS_SOUND.items()}
+    other = trees.media(
+        f"{place}downloaded_videos/else/else.mkv", f"{place}downloaded_videos/a.wav"
+    )
+    before = read("faceforensics", trees.FACEFORENSICS).clips
+    root = tmp_path / "root"
+    tree = {**trees.FACEFORENSICS, **downloads, **other}
+    found = read("faceforensics", tree, audio_root=root / place)
+    assert list(found.clips) == list(before)
+    assert found.notes.counts[DOWNLOADS] == 3
+    fake = found.clips[f"{FAKES}/Deepfakes/c23/videos/000_003.mp4"]
+    assert fake.audio_path == "downloaded_videos/qXy_-1/qXy_-1.mp4"
+
+
+def test_all_that_lies_below_an_audio_root_in_the_root_is_left_out(read, trees, tmp_path):
+    down = {f"down/{path}": text for path, text in trees.FACEFORENSICS_SOUND.items()}
+    tree = {**trees.FACEFORENSICS, **down, **trees.media("down/cut/000.mp4", "down/000.wav")}
+    found = read("faceforensics", tree, audio_root=tmp_path / "root" / "down")
+    assert found.notes.counts[DOWNLOADS] == 3
+    assert not any(key.startswith("down/") for key in found.clips)
 
 
 def test_one_compression_is_indexed_and_the_choice_told(read, trees):
@@ -75,6 +101,32 @@ def test_official_sides_come_from_the_users_lists(read, trees):
     assert clips[f"{TOP}/original_sequences/actors/c23/videos/01__talking.mp4"].split is None
 
 
+@pytest.mark.parametrize("pair", ["[0, 3]", '["0", "3"]', '["000", 3]'])
+def test_numbers_of_the_lists_are_padded(read, trees, pair):
+    tree = {**trees.FACEFORENSICS, "FaceForensics/dataset/splits/train.json": f"[{pair}]"}
+    clips = read("faceforensics", tree).clips
+    assert clips[f"{REALS}/003.mp4"].split == "train"
+    assert clips[f"{FAKES}/Deepfakes/c23/videos/000_003.mp4"].split == "train"
+
+
+def test_listed_numbers_without_a_video_are_counted(read, trees):
+    notes = read("faceforensics", trees.FACEFORENSICS).notes
+    assert f"3 {NO_VIDEO} (004, 005, 778)" in notes.lines()
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "[1, 2]", '{"ab": 1}', '["ab"]', '[["000"]]', '[["000", "001", "002"]]', '[["a", "001"]]',
+        "[[-1, 2]]", "[[1.5, 2]]", "[[true, 2]]", '[["000", null]]', '[["0001", "002"]]', "7",
+    ],
+)  # fmt: skip
+def test_what_is_no_list_of_pairs_is_refused_by_name(read, trees, content):
+    tree = trees.media("original_sequences/youtube/c23/videos/000.mp4")
+    with pytest.raises(InputError, match=r"root/splits/train\.json: not a list of pairs"):
+        read("faceforensics", {**tree, "splits/train.json": content})
+
+
 def test_missing_lists_are_told_and_broken_ones_refused(read, trees):
     original = trees.media("original_sequences/youtube/c23/videos/000.mp4")
     notes = read("faceforensics", original).notes
@@ -82,8 +134,6 @@ def test_missing_lists_are_told_and_broken_ones_refused(read, trees):
     lists = {"splits/train.json": '[["000", "001"]]', "splits/val.json": '[["000", "002"]]'}
     with pytest.raises(InputError, match=r"two official sides.*000"):
         read("faceforensics", {**original, **lists})
-    with pytest.raises(InputError, match="not a list of pairs"):
-        read("faceforensics", {**original, "splits/train.json": "[1, 2]", "splits/val.json": "[]"})
 
 
 def test_without_an_audio_root_nothing_has_sound(read, trees):

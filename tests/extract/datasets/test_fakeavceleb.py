@@ -6,7 +6,7 @@ import pytest
 
 from avfd.clips import Clip, grouped
 from avfd.errors import InputError
-from extract.datasets.base import MISSING, UNLISTED
+from extract.datasets.base import MISSING, SOUND, UNLISTED
 from extract.datasets.fakeavceleb import NO_PLACE, NO_ROW, REPEATED
 
 TOP = "FakeAVCeleb"
@@ -42,7 +42,20 @@ def test_a_file_listed_twice_is_one_clip_of_both_methods(read, trees):
     found = read("fakeavceleb", trees.FAKEAVCELEB)
     assert found.clips[TWICE].method == "fsgan-wav2lip+wav2lip"
     assert found.clips[TWICE].extra["targets"] == "id00166 id00029 id00031"
-    assert found.notes.counts == {REPEATED: 1, NO_ROW: 1, UNLISTED: 1, MISSING: 1}
+    assert found.notes.counts == {
+        REPEATED: 1,
+        NO_ROW: 1,
+        UNLISTED: 1,
+        MISSING: 1,
+        SOUND: 1,
+    }
+
+
+def test_sound_files_are_counted_and_no_clips(read, trees):
+    found = read("fakeavceleb", trees.FAKEAVCELEB)
+    assert not any(key.endswith(".wav") for key in found.clips)
+    loose = f"{TOP}/FakeVideo-FakeAudio/African/men/id00076/loose.wav"
+    assert f"1 {SOUND} ({loose})" in found.notes.lines()
 
 
 def test_everybody_swapped_in_by_any_line_joins_the_group(read, trees):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from extract.datasets.base import UNLISTED
+import pytest
+
+from extract.datasets.base import SOUND, UNLISTED
 from extract.datasets.voxceleb2 import ALONE, NO_SOUND, SECOND
 
 FILM = "vox2/dev/mp4/id00012/21Uxsk56VDQ/00001.mp4"
@@ -39,6 +41,21 @@ def test_sound_below_a_root_of_its_own(read, trees):
     found = read("voxceleb2", films, trees.media("aac/id1/v/00001.m4a"))
     assert found.clips["mp4/id1/v/00001.mp4"].audio_path == "aac/id1/v/00001.m4a"
     assert found.clips["mp4/id1/v/00002.mp4"].audio_path is None
+
+
+def test_sound_files_that_no_place_or_root_has_are_counted(read, trees):
+    """No clip: its sound would be looked for below the audio root."""
+    films = trees.media("mp4/id1/v/00001.mp4", "stray.wav", "aac/id1/v/00001.m4a")
+    found = read("voxceleb2", films, trees.media("aac/id1/v/00001.m4a", "other.wav"))
+    assert list(found.clips) == ["mp4/id1/v/00001.mp4"]
+    assert found.notes.counts == {SOUND: 3}
+
+
+@pytest.mark.parametrize("place", ["", "vox2", "vox2/dev/aac", ".."])
+def test_an_audio_root_that_shares_files_with_the_root(read, trees, tmp_path, place):
+    found = read("voxceleb2", trees.VOXCELEB2, audio_root=tmp_path / "root" / place)
+    assert found.clips[FILM].audio_path.endswith("00001.m4a")
+    assert SOUND not in found.notes.counts
 
 
 def test_a_second_sound_file_is_counted(read, trees):

@@ -109,6 +109,9 @@ FACEFORENSICS = {
         f"{_FF}/manipulated_sequences/FaceShifter/c23/videos/003_000.mp4",
         f"{_FF}/manipulated_sequences/FaceShifter/c23/videos/777_000.mp4",
         f"{_FF}/manipulated_sequences/Deepfakes/c23/masks/000_003.mp4",
+        f"{_FF}/manipulated_sequences/Deepfakes/masks/videos/000_003.mp4",
+        f"{_FF}/masks/carnival.mp4",
+        f"{_FF}/original_sequences/youtube/c23/videos/000.wav",
         f"{_FF}/manipulated_sequences/Unheard/c23/videos/000_003.mp4",
         f"{_FF}/original_sequences/youtube/c23/videos/000_003.mp4",
     ),
@@ -147,6 +150,7 @@ FAKEAVCELEB = {
         f"{_FAV}/FakeVideo-FakeAudio/African/men/id00076/twice #1.mp4",
         f"{_FAV}/FakeVideo-FakeAudio/African/men/id00076/unlisted.mp4",
         f"{_FAV}/FakeVideo-FakeAudios/African/men/id00076/near.mp4",
+        f"{_FAV}/FakeVideo-FakeAudio/African/men/id00076/loose.wav",
     ),
 }
 
