@@ -42,7 +42,7 @@ def test_a_mistake_is_one_json_document_and_a_sentence(
 
 
 @pytest.mark.parametrize(
-    ("content", "problem"), [(b"", "the table is empty"), (b"path\xff\n", "not a UTF-8 CSV file")]
+    ("content", "problem"), [(b"", "the table is empty"), (b"path\xff\n", "not a UTF-8 text")]
 )
 def test_a_table_that_is_none_is_named(monkeypatch, tmp_path, capsys, content, problem):
     monkeypatch.setenv("AVFD_HOME", str(tmp_path / "home"))
