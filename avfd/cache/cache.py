@@ -10,7 +10,7 @@ import zarr
 
 from avfd.cache.gc import collect, user_tags
 from avfd.cache.index import update_clips
-from avfd.cache.layout import column_group, column_names, create_column
+from avfd.cache.layout import column_group, column_names, create_column, learn_teachers
 from avfd.cache.reader import Reader
 from avfd.cache.records import (
     BadChunk,
@@ -72,7 +72,7 @@ class Cache:
     def ensure_column(
         self, column: str, spec: BackboneSpec, fingerprint: str, facts: Mapping[str, object]
     ) -> None:
-        """Make the column where it is not there.
+        """Make the column where it is not there; else learn which clips trained its network.
 
         Args:
             facts: JSON values to keep beside it, library versions for example.
@@ -98,6 +98,8 @@ class Cache:
                     accepted=fingerprint,
                     next_step="extract into another column with --as NAME",
                 )
+            else:
+                learn_teachers(root[column].attrs, attributes)
 
         self._store.change(f"column {column}", body)
 

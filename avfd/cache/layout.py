@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, MutableMapping
 from dataclasses import asdict, dataclass
 from typing import Any, Protocol, cast
 
@@ -157,6 +157,24 @@ def create_column(
         _create_array(group, "valid", (0, spec.rate_hz), (length, spec.rate_hz), "bool")
     _create_array(group, "status", (clips,), (CLIPS_PER_CHUNK,), "uint8")
     _create_array(group, "reason", (clips,), (CLIPS_PER_CHUNK,), "string")
+
+
+TEACHERS = ("training_keys", "training_media")
+"""Attributes of a column that list the clips which trained its network."""
+
+
+def learn_teachers(known: MutableMapping[str, Any], facts: Mapping[str, Any]) -> None:
+    """Add the clips that trained a column's network to those that its attributes list.
+
+    With them come the weights' facts and the licence of their data. Nothing is forgotten: the
+    same file without its card knows less of itself than it did with it.
+    """
+    listed = {name: set(known.get(name) or ()) for name in TEACHERS}
+    new = {name: set(facts.get(name) or ()) - listed[name] for name in TEACHERS}
+    learnt = {name: sorted(listed[name] | new[name]) for name in TEACHERS if new[name]}
+    if learnt:
+        stands = {name: facts[name] for name in ("licence", "weights") if name in facts}
+        known.update({**stands, **learnt})
 
 
 def _create_array(

@@ -36,6 +36,27 @@ def test_the_reader_tells_the_facts(cache, make):
     assert cache.snapshot().rows(make.key(4)) == make.rows
 
 
+def test_a_column_learns_which_clips_trained_its_network_and_forgets_none(cache, make):
+    def ensure(fingerprint="f" * 64, **facts):
+        cache.ensure_column("mel", make.spec, fingerprint, facts)
+        return cache.snapshot().column("mel").spec_facts
+
+    first = ensure(training_keys=[], training_media=[])
+    assert "training_keys" not in first
+    weights = {"net": {"origin": "trained here"}}
+    told = ensure(training_keys=["b", "a"], training_media=["m"], weights=weights)
+    assert (told["training_keys"], told["training_media"]) == (["a", "b"], ["m"])
+    assert told["weights"] == weights
+    assert told["versions"] == first["versions"]
+    assert ensure(training_keys=["c", "a"])["training_keys"] == ["a", "b", "c"]
+    before = cache.snapshot().snapshot_id
+    assert ensure(training_keys=["a"], weights={})["training_keys"] == ["a", "b", "c"]
+    assert cache.snapshot().snapshot_id == before
+    with pytest.raises(FingerprintError):
+        ensure("a" * 64, training_keys=["d"])
+    assert cache.snapshot().column("mel").spec_facts["training_keys"] == ["a", "b", "c"]
+
+
 def test_failed_and_absent_keep_their_reasons(cache, make):
     results = [
         ClipResult(2, make.key(2), FAILED, "cut short at 0.3 s"),
