@@ -17,16 +17,35 @@ from omegaconf import OmegaConf
 from safetensors.torch import save_file
 from torch import Tensor
 
+from extract.nets.eat import position_table
+from extract.nets.marlin import sinusoids
+
 Tensors = dict[str, Tensor]
 
 
+def _eat_places(rows: int, dim: int) -> Tensor:
+    return torch.from_numpy(position_table(dim)[:rows])
+
+
+TABLES = {
+    "fixed_positional_encoder.positions": _eat_places,
+    "encoder.pos_embedding.emb": sinusoids,
+}
+"""What is no trained number: the tables of places of EAT and MARLIN, [rows, dim]."""
+
+
 def random_tensors(shapes: Mapping[str, tuple[int, ...]], seed: int = 0) -> Tensors:
-    """Numbers with which a deep network neither dies out nor runs away, one tensor a shape."""
+    """Numbers with which a deep network neither dies out nor runs away, one tensor a shape.
+
+    What a formula gives is that.
+    """
     generator = torch.Generator().manual_seed(seed)
 
     def drawn(name: str, shape: tuple[int, ...]) -> Tensor:
         if name.endswith("num_batches_tracked"):
             return torch.tensor(1)
+        if name in TABLES:
+            return TABLES[name](*shape[1:])[None]
         noise = torch.randn(shape, generator=generator)
         if name.endswith("running_var"):
             return 1 + 0.1 * noise.abs()

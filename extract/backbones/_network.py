@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from extract.backbones.base import AudioBlock, Backbone, FaceBlock, Slots
-from extract.weights.adding import check_file
+from extract.weights.checking import check_file
 
 if TYPE_CHECKING:
     from torch import Tensor, nn

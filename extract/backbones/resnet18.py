@@ -94,13 +94,14 @@ class ResNet18(TrainedBackbone):
         )
 
     def build_network(self, states: Mapping[str, Mapping[str, Tensor]]) -> nn.Module:
-        from avfd.nets.resnet18 import AudioResNet18
+        from extract.nets.emo_files import resnet18_features
         from extract.nets.loading import loaded
 
         name = self.options.weights
         settings = self.trained(name, self.options.settings)
         self.check_told(name, "width", settings.width, self.options.settings.width)
-        return loaded(partial(AudioResNet18, settings), states[name], name)
+        tensors = {n: t for n, t in states[name].items() if not n.startswith("fc.")}
+        return loaded(partial(resnet18_features, settings), tensors, name)
 
     def windows(self, block: ColumnBlock) -> Windows:
         """The maps of the valid seconds, float32 [n, 10, 87]."""

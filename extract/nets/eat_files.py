@@ -6,7 +6,7 @@ the network, and the safetensors of the authors' Hugging Face pages. FACTS.md, s
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -19,6 +19,7 @@ from avfd.errors import InputError
 from extract.nets.eat import EatNetwork, position_table
 from extract.nets.eat_settings import BANDS, BASE, LARGE, MAX_STEPS, SMALL, EatSettings
 from extract.nets.loading import as_float32, shapes_of
+from extract.weights.unwrapping import unwrapped
 
 POSITIONS = "fixed_positional_encoder.positions"
 HEAD = ("fc_norm.", "head.")
@@ -52,20 +53,18 @@ class EatFile:
         return shapes
 
     def clean(self, raw: Mapping[str, Any]) -> dict[str, Tensor]:
-        """Wrappers, prefixes, teacher and decoder off, float32, the table of places completed.
-
-        Raises:
-            InputError: the table of places is not the one that EAT's formula gives.
-        """
-        inner = raw["model"] if isinstance(raw.get("model"), dict) else raw
-        named = {_renamed(name): value for name, value in inner.items()}
+        """Wrappers, prefixes, teacher and decoder off, float32, the table of places completed."""
+        named = {_renamed(name): value for name, value in unwrapped(raw).items()}
         kept = {name: value for name, value in named.items() if not name.startswith(_DROPPED)}
         tensors = {n: as_float32(v) if isinstance(v, Tensor) else v for n, v in kept.items()}
         if POSITIONS in tensors:
             tensors[POSITIONS] = completed(tensors[POSITIONS], self.settings.dim)
-        if _shapes(tensors) == self.expected():  # else what is missing or misshapen is said first
-            check_table(kept[POSITIONS], self.settings.dim)
         return tensors
+
+    @property
+    def formulas(self) -> Mapping[str, Callable[[Tensor], None]]:
+        """The table of places, see `check_table`."""
+        return {POSITIONS: partial(check_table, dim=self.settings.dim)}
 
 
 def encoder_only(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -92,14 +91,17 @@ def check_table(table: Tensor, dim: int) -> None:
     """Refuse a table of places that is not what EAT's formula gives.
 
     Args:
-        table: [1, rows, dim] as stored; fairseq keeps it in half precision after training in it.
+        table: [1, rows, dim]; fairseq keeps it in half precision after training in it, and rows
+            that are rounded so are known by their numbers.
         dim: of the network.
     """
     rows = table.shape[1]
     steps = np.arange(rows) // BANDS
     # float32 angles, and so the sines of late steps, depend on the rounding of the machine.
-    accepted = _TOLERANCE * (1 + steps / 64) + (2.0**-11 if table.dtype == torch.float16 else 0.0)
-    off = np.abs(table[0].float().numpy() - position_table(dim)[:rows]).max(axis=1)
+    found = table[0].float()
+    halved = (found == found.half()).all(dim=1).numpy()
+    accepted = _TOLERANCE * (1 + steps / 64) + np.where(halved, 2.0**-11, 0.0)
+    off = np.abs(found.numpy() - position_table(dim)[:rows]).max(axis=1)
     if not (off <= accepted).all():
         row = int(np.argmax(np.where(off <= accepted, 0.0, off)))
         raise InputError(
@@ -109,10 +111,6 @@ def check_table(table: Tensor, dim: int) -> None:
             accepted="sines and cosines of time step and mel patch",
             next_step="fetch the file again, or check that it is an EAT checkpoint",
         )
-
-
-def _shapes(tensors: Mapping[str, Any]) -> dict[str, tuple[int, ...]]:
-    return {name: tuple(getattr(value, "shape", ())) for name, value in tensors.items()}
 
 
 def _renamed(name: str) -> str:

@@ -14,7 +14,7 @@ from extract.nets.efficientface_settings import PUBLISHED, SMALL, EfficientFaceS
 
 
 def _reader(settings: EfficientFaceSettings, dropped: tuple[str, ...] = ()) -> StateDict:
-    return StateDict(lambda: EfficientFace(settings), "state_dict", "module.", dropped)
+    return StateDict(lambda: EfficientFace(settings), dropped=dropped)
 
 
 READER = _reader(PUBLISHED, ("fc.",))

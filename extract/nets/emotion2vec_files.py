@@ -28,10 +28,10 @@ from extract.nets.emotion2vec_settings import (
     Emotion2vecSettings,
 )
 from extract.nets.loading import Shapes, as_float32
+from extract.weights.unwrapping import unwrapped
 
 AUDIO = "modality_encoders.AUDIO."
-_WRAPPERS = ("model", "state_dict", "model_state_dict")
-_PREFIXES = ("module.", "d2v_model.")
+_PREFIX = "d2v_model."
 _DROPPED = ("_ema", f"{AUDIO}decoder.", "recon_proj.", "shared_decoder.")
 """The teacher, and what turns tokens back into what was masked: pretraining only."""
 
@@ -56,8 +56,7 @@ class Emotion2vecFile:
 
     def clean(self, raw: Mapping[str, Any]) -> dict[str, Tensor]:
         """The tensors in float32; wrapper, prefixes and what pretraining left taken off."""
-        inner = next((raw[name] for name in _WRAPPERS if isinstance(raw.get(name), dict)), raw)
-        named = {_renamed(name): value for name, value in inner.items()}
+        named = {name.removeprefix(_PREFIX): value for name, value in unwrapped(raw).items()}
         kept = {name: value for name, value in named.items() if not name.startswith(_DROPPED)}
         return {n: as_float32(v) if isinstance(v, Tensor) else v for n, v in kept.items()}
 
@@ -102,12 +101,6 @@ def _block(front: str, dim: int) -> Shapes:
 
 def _linear(front: str, inputs: int, outputs: int) -> Shapes:
     return {f"{front}.weight": (outputs, inputs), f"{front}.bias": (outputs,)}
-
-
-def _renamed(name: str) -> str:
-    for prefix in _PREFIXES:
-        name = name.removeprefix(prefix)
-    return name
 
 
 BASE_FILE = Emotion2vecFile(BASE)

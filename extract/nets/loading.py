@@ -9,7 +9,7 @@ from typing import TypeVar
 import torch
 from torch import Tensor, nn
 
-from extract.weights.adding import check_tensors
+from extract.weights.checking import check_tensors
 
 Network = TypeVar("Network", bound=nn.Module)
 Shapes = dict[str, tuple[int, ...]]

@@ -14,11 +14,16 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from avfd.errors import InputError
 from extract.nets.checkpoints import StateDict
 from extract.nets.marlin_settings import BASE, LARGE, PATCH, SMALL, TINY, TUBELET, MarlinSettings
 
 MLP_RATIO = 4
 NORM_EPS = 1e-5  # VideoMAE's is 1e-6
+PLACES = "encoder.pos_embedding.emb"
+WAVE_BASE = 10_000.0
+PLACES_TOLERANCE = 2e-3
+"""Published tables come of float32 angles up to 1,567, off by up to 4e-4; half precision: 5e-4."""
 
 
 class Marlin(nn.Module):
@@ -130,13 +135,44 @@ class _Perceptron(nn.Module):
         return answer
 
 
+def sinusoids(tokens: int, dim: int) -> Tensor:
+    """Places of the tokens, [tokens, dim]: of each pair of columns a sine and a cosine.
+
+    The angle is the place, divided by 10,000 to the power of twice the pair's number over dim
+    (FACTS.md, 4.2).
+    """
+    pairs = torch.arange(dim, dtype=torch.float64) // 2
+    places = torch.arange(tokens, dtype=torch.float64)[:, None]
+    angles = places / WAVE_BASE ** (2 * pairs / dim)
+    even = torch.arange(dim) % 2 == 0
+    return torch.where(even, angles.sin(), angles.cos()).float()
+
+
+def check_places(settings: MarlinSettings, table: Tensor) -> None:
+    """Refuse places that are not the sinusoids of MARLIN.
+
+    Args:
+        table: [1, tokens, dim] as stored.
+    """
+    off = (table[0].float() - sinusoids(settings.tokens, settings.dim)).abs().amax(dim=1)
+    if not bool((off <= PLACES_TOLERANCE).all()):
+        row = int(off.argmax())
+        raise InputError(
+            "the table of places is not MARLIN's",
+            where=PLACES,
+            found=f"row {row} is off by {off[row]:.3g}",
+            accepted="sines and cosines of the token's number",
+            next_step="fetch the file again, or check that it is a MARLIN checkpoint",
+        )
+
+
 def _checkpoint(settings: MarlinSettings) -> StateDict:
     """Lightning's wrapper and Hugging Face's prefix off, decoder and discriminator dropped."""
     return StateDict(
         partial(Marlin, settings),
-        wrapper="state_dict",
         prefix="marlin.",
         dropped=("decoder.", "enc_dec_proj.", "discriminator"),
+        formulas={PLACES: partial(check_places, settings)},
     )
 
 

@@ -42,7 +42,11 @@ class WheelMember:
 
 
 class Checkpoint(Protocol):
-    """How a published checkpoint becomes the tensors that our network loads, strictly."""
+    """How a published checkpoint becomes the tensors that our network loads, strictly.
+
+    `extract.weights.unwrapping.unwrapped` takes the usual wrappers off; one that also has
+    `formulas` (`extract.weights.checking.Computed`) has them checked.
+    """
 
     def expected(self) -> Mapping[str, tuple[int, ...]]:
         """Name → shape of every tensor that the network has."""
@@ -152,6 +156,12 @@ class WeightsFile:
         added: Mapping[str, Any] = self.card.get("added_from", {})
         digest: str | None = added.get("sha256")
         return digest
+
+    @property
+    def settings(self) -> Mapping[str, Any]:
+        """What the card says of the network itself; it decides numbers as the tensors do."""
+        settings = self.card.get("settings")
+        return settings if isinstance(settings, Mapping) else {}
 
 
 def _known() -> Iterator[Weights]:

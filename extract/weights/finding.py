@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -40,10 +41,41 @@ def find(name: str, home: Home, path: Path | str | None = None) -> WeightsFile:
             accepted=f"{weights.file_name}, a folder that holds it, or a run",
             next_step=f"run `avfd weights add {path} --as {name}`; it is then found by itself",
         )
+    if path and (run := _run_facts(home, path)) is not None:
+        raise _not_in_run(weights, run, path)
     raise MissingError(
         "the model file was not found",
         where=name,
         found=f"looked at {', '.join(map(str, places))}",
+        next_step=weights.next_step,
+    )
+
+
+def _run_facts(home: Home, path: Path | str) -> Mapping[str, Any] | None:
+    """What stands in run.json, where a run was named; None: it is no run."""
+    for folder in (Path(path), home.runs_dir / Path(path).name):
+        if (facts := folder / "run.json").is_file():
+            found: Mapping[str, Any] = json.loads(facts.read_bytes())
+            return found
+    return None
+
+
+def _not_in_run(weights: Weights, run: Mapping[str, Any], path: Path | str) -> MissingError:
+    """Why a run has no such file."""
+    folds = run.get("folds", 1)
+    if folds > 1:
+        return MissingError(
+            "a run of folds has no weights: each fold's network saw other clips",
+            where=path,
+            found=f"{folds} folds",
+            accepted="a run that trained one network",
+            next_step="train it again without --folds and name that run with --weights",
+        )
+    return MissingError(
+        "the run has no such weights",
+        where=path,
+        found="no " + weights.file_name,
+        accepted=f"a run that trained {weights.name}",
         next_step=weights.next_step,
     )
 
@@ -70,9 +102,8 @@ def described(path: Path, weights: Weights) -> WeightsFile:
     stat = path.stat()
     same = (known.get("bytes"), known.get("mtime_ns")) == (stat.st_size, stat.st_mtime_ns)
     digest = known["sha256"] if same else file_sha256(path)
-    origin: Origin = (
-        card.get("origin", "unverified") if known.get("sha256") == digest else "unverified"
-    )
+    said: Origin | None = card.get("origin") if known.get("sha256") == digest else None
+    origin = said or weights.origin_of(digest)
     return WeightsFile(path, digest, origin, card)
 
 

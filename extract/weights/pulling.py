@@ -14,7 +14,8 @@ from pathlib import Path
 
 from avfd.errors import AvfdError, MissingError, StoreError
 from avfd.home import Home
-from extract.weights.adding import add, wanted, write_whole
+from extract.weights.adding import add, write_whole
+from extract.weights.checking import wanted
 from extract.weights.facts import Weights, WeightsFile, WheelMember, facts
 from extract.weights.finding import described, file_sha256
 

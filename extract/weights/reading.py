@@ -2,9 +2,9 @@
 
 safetensors files are plain. PyTorch's are pickles: they are read with `weights_only=True`, which
 builds tensors, numbers, strings and containers and refuses every other global. The settings
-objects that fairseq and Hydra put beside the weights, and the record of losses beside
-EfficientFace's, are let in by name, but what is built for them is `Inert`, a bag of attributes:
-their own code is neither imported nor run.
+objects that fairseq and Hydra put beside the weights, NumPy's numbers, paths, and the record of
+losses beside EfficientFace's, are let in by name, but what is built for them is `Inert`, a bag of
+attributes: their own code is neither imported nor run.
 """
 
 from __future__ import annotations
@@ -32,15 +32,21 @@ _OMEGACONF = {
         "StringNode",
     ),
 }
+_PATHS = ("PosixPath", "PurePath", "PurePosixPath", "PureWindowsPath", "WindowsPath")
 ALLOWED = (
     "argparse.Namespace",
     "typing.Any",
     *(f"builtins.{name}" for name in ("bool", "bytes", "dict", "float", "int", "list", "str")),
     "collections.defaultdict",
     "__main__.RecorderMeter",
-    *(f"{module}.multiarray._reconstruct" for module in ("numpy.core", "numpy._core")),
+    *(
+        f"{module}.multiarray.{name}"
+        for module in ("numpy.core", "numpy._core")
+        for name in ("_reconstruct", "scalar")
+    ),
     "numpy.ndarray",
     "numpy.dtype",
+    *(f"{module}.{name}" for module in ("pathlib", "pathlib._local") for name in _PATHS),
     *(f"{module}.{name}" for module, names in _OMEGACONF.items() for name in names),
 )
 """Globals beside PyTorch's own that a checkpoint may name; all but the containers stay inert."""

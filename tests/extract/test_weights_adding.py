@@ -9,9 +9,10 @@ import os
 import shutil
 from collections.abc import Mapping
 from dataclasses import replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
@@ -21,6 +22,7 @@ from avfd.errors import InputError, MissingError, StoreError
 from avfd.home import Home
 from extract import weights
 from extract.weights import pulling
+from extract.weights.checking import check_file
 from extract.weights.finding import file_sha256
 from extract.weights.reading import read
 
@@ -133,6 +135,35 @@ def test_a_damaged_file_is_refused_by_name(home: Home, tmp_path: Path, cut: int)
         weights.add(path, NAME, home)
 
 
+@pytest.mark.parametrize("number", [np.float32(63.7), np.float64(0.5), np.int64(3), np.bool_(True)])
+def test_numpys_numbers_beside_the_weights_are_let_in_and_stay_inert(
+    home: Home, tmp_path: Path, number: Any
+) -> None:
+    path = published(tmp_path, TENSORS, best_acc=number, seen=np.arange(3))
+    weights.add(path, NAME, home)
+    assert type(read(path)["best_acc"]).__name__ == "Inert"
+
+
+@pytest.mark.parametrize("kind", [Path, PurePosixPath, PureWindowsPath])
+def test_paths_beside_the_weights_are_let_in_and_stay_inert(
+    home: Home, tmp_path: Path, kind: Any
+) -> None:
+    path = published(tmp_path, TENSORS, args={"save_dir": kind("runs") / "1"})
+    weights.add(path, NAME, home)
+    assert type(read(path)["args"]["save_dir"]).__name__ == "Inert"
+
+
+def test_a_poisoned_file_with_numpys_numbers_and_paths_runs_nothing(
+    home: Home, tmp_path: Path
+) -> None:
+    bitten = tmp_path / "bitten"
+    beside = {"best_acc": np.float32(63.7), "save_dir": tmp_path}
+    path = published(tmp_path, TENSORS, **beside, args=Poison(f"touch {bitten}"))
+    with pytest.raises(InputError, match=r"code to be run.*system"):
+        weights.add(path, NAME, home)
+    assert not bitten.exists()
+
+
 def test_text_is_no_checkpoint(home: Home, tmp_path: Path) -> None:
     path = tmp_path / "model.pt"
     path.write_text("<html>Too many requests</html>")
@@ -160,7 +191,7 @@ def test_a_file_changed_after_it_was_added_is_not_what_its_card_says(
     save_file({name: tensor + 1 for name, tensor in TENSORS.items()}, added.path)
     found = weights.find(NAME, home)
     assert found.sha256 != added.sha256
-    assert found.origin == "unverified"
+    assert (added.origin, found.origin) == ("published", "other")
 
 
 def test_a_run_that_trained_the_network_can_be_named(home: Home, tmp_path: Path) -> None:
@@ -193,6 +224,8 @@ def test_a_large_file_that_was_cut_short_is_refused_by_name(
         (torch.full((2, 3), torch.nan), "holds NaN"),
         (torch.ones(2, 3, dtype=torch.complex64), "is complex"),
         (torch.ones(2, 3).to_sparse(), "is sparse"),
+        (torch.ones(2, 3, dtype=torch.int64), "is int64"),
+        (torch.ones(2, 3, dtype=torch.bool), "is bool"),
     ],
 )
 def test_numbers_that_no_network_has_are_refused(
@@ -223,8 +256,6 @@ def test_a_published_file_given_as_weights_says_how_to_take_it_in(
 def test_a_converted_file_of_another_network_is_refused_before_any_clip(
     home: Home, tmp_path: Path
 ) -> None:
-    from extract.weights.adding import check_file
-
     path = tmp_path / "x.safetensors"
     save_file({"other": torch.ones(1)}, path)
     with pytest.raises(InputError, match="2 missing"):
@@ -232,6 +263,80 @@ def test_a_converted_file_of_another_network_is_refused_before_any_clip(
     path.write_bytes(path.read_bytes()[:20])
     with pytest.raises(InputError, match="cannot be read"):
         check_file(path, NAME)
+
+
+def test_whole_numbers_are_refused_in_a_converted_file_before_any_clip(
+    home: Home, tmp_path: Path
+) -> None:
+    path = tmp_path / "x.safetensors"
+    save_file({**TENSORS, "last.bias": torch.arange(4)}, path)
+    with pytest.raises(InputError, match=r"1 not usable: last\.bias is I64"):
+        check_file(path, NAME)
+
+
+def test_a_front_that_all_names_share_is_said_instead_of_every_tensor(
+    home: Home, tmp_path: Path
+) -> None:
+    path = tmp_path / "x.safetensors"
+    save_file({f"student.net.{name}": tensor for name, tensor in TENSORS.items()}, path)
+    said = r"all 2 names begin with 'student\.net\.'; without it 2 of them are among the 2 of ours"
+    with pytest.raises(InputError, match=said) as caught:
+        weights.add(path, NAME, home)
+    assert "missing" not in str(caught.value)
+
+
+def trained(folder: Path, card: dict[str, Any], name: str = "emo-lstm") -> Path:
+    """A file and a card as `avfd fit` writes them, of a network that has its run's sizes."""
+    folder.mkdir(parents=True)
+    path = folder / f"{name}.safetensors"
+    save_file(TENSORS, path)
+    file = {"sha256": file_sha256(path), "bytes": 0, "mtime_ns": 0}
+    facts = {"name": name, "origin": "trained here", "file": file, "settings": {"units": 8}}
+    path.with_suffix(".json").write_text(json.dumps({**facts, **card}))
+    return path
+
+
+SEEN = {
+    "training_keys": ["d/ä.wav"],
+    "training_media": ["0" * 64],
+    "data": {"d": {"title": "RAVDESS", "licence": "CC BY-NC-SA 4.0"}},
+}
+
+
+@pytest.mark.parametrize("name", ["emo-lstm", "resnet18"])
+def test_a_file_of_a_run_keeps_what_its_card_says(home: Home, tmp_path: Path, name: str) -> None:
+    path = trained(home.runs_dir / "r" / "weights", SEEN, name)
+    added = weights.add(path, name, home)
+    assert added.path == home.weights_dir / f"{name}.safetensors"
+    assert (added.sha256, added.origin) == (file_sha256(path), "trained here")
+    assert added.sha256 == weights.find(name, home, "r").sha256
+    assert {key: added.card[key] for key in SEEN} == SEEN
+    assert added.settings == {"units": 8}
+    again = weights.add(added.path, name, Home(tmp_path / "other"))
+    assert {key: again.card[key] for key in SEEN} == SEEN
+
+
+def test_a_trained_card_of_another_file_or_network_is_refused(home: Home, tmp_path: Path) -> None:
+    path = trained(tmp_path / "weights", SEEN)
+    with pytest.raises(InputError, match=r"trained as another network.*found: emo-lstm"):
+        weights.add(path, "resnet18", home)
+    save_file({name: tensor + 1 for name, tensor in TENSORS.items()}, path)
+    with pytest.raises(InputError, match=r"the card beside the file is of another file.*--weights"):
+        weights.add(path, "emo-lstm", home)
+    assert not home.weights_dir.exists()
+
+
+@pytest.mark.parametrize(
+    ("folds", "said"),
+    [(3, r"a run of folds has no weights.*without --folds"), (1, r"no emo-lstm\.safetensors")],
+)
+def test_a_run_without_weights_says_why(home: Home, folds: int, said: str) -> None:
+    folder = home.runs_dir / "r"
+    folder.mkdir(parents=True)
+    (folder / "run.json").write_text(json.dumps({"folds": folds}))
+    for named in ("r", folder):
+        with pytest.raises(MissingError, match=said):
+            weights.find("emo-lstm", home, named)
 
 
 def serve(monkeypatch: pytest.MonkeyPatch, path: Path) -> list[Path]:

@@ -90,12 +90,28 @@ def test_a_published_file_is_taken_in_and_equals_torchvisions_blocks(
     torch.save(network.state_dict(), path)
     added = weights.add(path, "resnet18", home)
     stored = load_file(added.path)
-    assert len(stored) == 122
+    assert len(network.state_dict()) == 122
+    assert set(network.state_dict()) - set(stored) == {"fc.weight", "fc.bias"}
     backbone = made()
     backbone.load({"resnet18": added.path})
     expected = reference(stored, MAPS[:2])
     assert expected.std() > 1e-3
     assert close(backbone.column(MAPS[:2], np.ones(2, dtype=bool)).values, expected)
+
+
+def test_the_last_layer_is_not_needed(home: Home, tmp_path: Path, randomised: Randomised) -> None:
+    """FACTS.md, 0.3: optional where features are taken."""
+    state = randomised(AudioResNet18(SMALL)).state_dict()
+    bare = {name: tensor for name, tensor in state.items() if not name.startswith("fc.")}
+    torch.save(state, tmp_path / "whole.pth")
+    torch.save(bare, tmp_path / "bare.pth")
+    whole = weights.add(tmp_path / "whole.pth", "resnet18-small", home).sha256
+    added = weights.add(tmp_path / "bare.pth", "resnet18-small", home)
+    assert added.sha256 == whole
+    backbone = made("preset=small")
+    backbone.check({"resnet18-small": added.path})
+    found = backbone.column(MAPS, np.ones(5, dtype=bool)).values
+    assert close(found, reference(state, MAPS))
 
 
 def test_seconds_without_sound_are_passed_over(tmp_path: Path, randomised: Randomised) -> None:

@@ -24,7 +24,14 @@ from extract import weights
 from extract.backbones.base import FaceBlock, build
 from extract.backbones.marlin import Marlin as MarlinBackbone
 from extract.nets.loading import loaded
-from extract.nets.marlin import ENCODER_BASE, ENCODER_LARGE, ENCODER_SMALL, ENCODER_TINY, Marlin
+from extract.nets.marlin import (
+    ENCODER_BASE,
+    ENCODER_LARGE,
+    ENCODER_SMALL,
+    ENCODER_TINY,
+    Marlin,
+    check_places,
+)
 from extract.nets.marlin_settings import BASE, LARGE, SMALL, TINY, MarlinSettings
 
 Tensors = dict[str, Tensor]
@@ -136,6 +143,19 @@ def test_tokens_equal_videomaes_once_the_positions_are_copied_in(m: ModuleType) 
     with torch.inference_mode():
         expected = videomae(pictures).last_hidden_state
     assert near(network(settings, tensors)(clips(2, 112)), expected)
+
+
+def test_places_computed_in_single_or_stored_in_half_precision_are_accepted() -> None:
+    """As MARLIN computes them: float32 powers, quotients and angles up to 1,567."""
+    pairs = torch.arange(SMALL.dim) // 2
+    places = torch.arange(SMALL.tokens, dtype=torch.float32)[:, None]
+    angles = places / torch.tensor(10_000).pow(2 * pairs / SMALL.dim)
+    angles[:, 0::2], angles[:, 1::2] = angles[:, 0::2].sin(), angles[:, 1::2].cos()
+    for table in (angles[None], angles[None].half()):
+        check_places(SMALL, table)
+    angles[700, 3] += 0.004
+    with pytest.raises(InputError, match=r"not MARLIN's.*row 700 is off by 0\.004"):
+        check_places(SMALL, angles[None])
 
 
 @pytest.fixture
