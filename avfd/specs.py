@@ -1,14 +1,16 @@
 """Facts of a backbone as data, and the fingerprint made from them.
 
 Whatever changes the numbers of a column stands in its `BackboneSpec`: the fingerprint is the
-sha256 of the spec's canonical JSON together with the sha256 of every model file used. Library
-versions are recorded beside it, not hashed; when output changes, raise `revision`.
+sha256 of the spec's canonical JSON together with the sha256 of every model file used, and with the
+settings on its card where a network was trained here. Library versions are recorded beside it, not
+hashed; when output changes, raise `revision`.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Literal
 
@@ -129,12 +131,19 @@ class BackboneSpec:
             del facts[prose]
         return facts
 
-    def fingerprint(self, weights_sha256: dict[str, str], read_fingerprint: str = "") -> str:
+    def fingerprint(
+        self,
+        weights_sha256: dict[str, str],
+        read_fingerprint: str = "",
+        settings: Mapping[str, Mapping[str, object]] | None = None,
+    ) -> str:
         """sha256 over the spec, its model files and what made the column that it reads.
 
         Args:
             weights_sha256: weights name → sha256 of the file, one for each of `weights`.
             read_fingerprint: fingerprint of the backbone that `reads` names.
+            settings: weights name → what the file's card says of the network, as JSON values;
+                those that say nothing may be left out.
         """
         if bool(self.reads) != bool(read_fingerprint):
             raise ValueError(f"{self.name} reads {self.reads}, fingerprint {read_fingerprint!r}")
@@ -145,5 +154,7 @@ class BackboneSpec:
         facts: dict[str, object] = {"spec": self.hashed(), "weights": used}
         if read_fingerprint:
             facts["reads"] = read_fingerprint
+        if said := {name: dict(each) for name, each in (settings or {}).items() if each}:
+            facts["settings"] = said
         text = json.dumps(facts, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()

@@ -229,9 +229,11 @@ def _check_current(reader: Reader, column: str, wanted: str) -> None:
 
 
 def fingerprint(spec: BackboneSpec, weights: Mapping[str, WeightsFile]) -> str:
-    """The spec's fingerprint with the model files that were found, and with what it reads."""
+    """The spec's fingerprint with the model files and cards that were found, and what it reads."""
     read = fingerprint(build(spec.reads).spec, weights) if spec.reads else ""
-    return spec.fingerprint({name: weights[name].sha256 for name in spec.weights}, read)
+    own = {name: weights[name] for name in spec.weights}
+    digests = {name: file.sha256 for name, file in own.items()}
+    return spec.fingerprint(digests, read, {name: file.settings for name, file in own.items()})
 
 
 def _check_there(facts: DatasetFacts) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from safetensors.torch import save_file
 
-from avfd.errors import InputError
+from avfd.errors import FingerprintError, InputError
 from avfd.home import Home
 from avfd.nets.emo_lstm import EmoLstm
 from avfd.nets.settings import EmoLstmSettings
@@ -64,6 +64,29 @@ def test_weights_that_load_make_the_column(extracts: Any, home: Home) -> None:
     given = [run_of(home, json.dumps({"settings": asdict(SETTINGS)}))]
     make_plan(home, "small", {"mine": "emo-lstm"}, weights=given, device="cpu")
     assert extracts.cache_of(home).snapshot().columns == ["mine"]
+
+
+def test_what_the_card_says_of_the_network_is_in_the_fingerprint(extracts: Any, home: Home) -> None:
+    """The same tensors with another activation are another column."""
+    given = [run_of(home, json.dumps({"settings": asdict(SETTINGS)}))]
+    make_plan(home, "small", {"mine": "emo-lstm"}, weights=given, device="cpu")
+    card = home.runs_dir / "emotions" / "weights" / "emo-lstm.json"
+    card.write_text(json.dumps({"settings": asdict(SETTINGS) | {"activation": "relu"}}))
+    make_plan(home, "small", {"other": "emo-lstm"}, weights=given, device="cpu")
+    reader = extracts.cache_of(home).snapshot()
+    assert reader.column("mine").fingerprint != reader.column("other").fingerprint
+    with pytest.raises(FingerprintError, match="other settings or weights"):
+        make_plan(home, "small", {"mine": "emo-lstm"}, weights=given, device="cpu")
+
+
+def test_a_column_learns_the_clips_that_trained_its_network(extracts: Any, home: Home) -> None:
+    given = [run_of(home, json.dumps({"settings": asdict(SETTINGS)}))]
+    make_plan(home, "small", {"mine": "emo-lstm"}, weights=given, device="cpu")
+    card = home.runs_dir / "emotions" / "weights" / "emo-lstm.json"
+    card.write_text(json.dumps({"settings": asdict(SETTINGS), "training_keys": ["small/a.wav"]}))
+    make_plan(home, "small", {"mine": "emo-lstm"}, weights=given, device="cpu")
+    facts = extracts.cache_of(home).snapshot().column("mine").spec_facts
+    assert facts["training_keys"] == ["small/a.wav"]
 
 
 def test_the_licence_of_the_training_data_is_the_columns(extracts: Any, home: Home) -> None:
