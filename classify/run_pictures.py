@@ -39,8 +39,10 @@ if TYPE_CHECKING:
     from classify.figures_maps import Heats
 
 MAPS = {"M": "distance", "A": "attention", "M̂": "weighted"}
+DISTANCES = ("M", "M̂")  # of one kind: drawn in one range of colours
 SHOWN_PICTURES = 5
 LEGEND_LETTERS = 30
+CLIP_LETTERS = 24
 
 
 @dataclass(frozen=True)
@@ -119,12 +121,12 @@ def _figures(
         offers = {"joined", "fused", "maps"} & _offers(run)
         if not offers:
             continue
-        tested = list(_tested(home, run, labels.get(run.name, run.name)))
-        yield from _embedding(tested[0], wish)
+        first = _first_tested(home, run, labels.get(run.name, run.name))
+        yield from _embedding(first, wish)
         if "maps" in offers:
-            yield from _maps(tested, wish)
-        if "joined" in offers and "video" in tested[0].features:
-            looking.append(tested[0])
+            yield from _maps(first, wish)
+        if "joined" in offers and "video" in first.features:
+            looking.append(first)
     if looking:
         yield from _cams(looking, wish)
 
@@ -159,8 +161,8 @@ def _short(name: str) -> str:
     return name if len(name) <= LEGEND_LETTERS else f"{name[:14]}…{name[-14:]}"
 
 
-def _tested(home: Home, run: Run, label: str) -> Iterator[Tested]:
-    """Each fold's model with its test samples."""
+def _first_tested(home: Home, run: Run, label: str) -> Tested:
+    """The run's model with its test samples; of folds the first."""
     from classify.fit import prepare
 
     prepared = prepare(home, _options(run))
@@ -172,14 +174,13 @@ def _tested(home: Home, run: Run, label: str) -> Iterator[Tested]:
             next_step="fit it again",
         )
     folders = fold_dirs(run)
-    for fold, folder in zip(prepared.plan.folds, folders, strict=True):
-        model = Model.load(folder)
-        ((name, estimator),) = list(model.members_.items())[:1]
-        index = fold.sides["test"] if len(fold.sides["test"]) else fold.sides["val"]
-        samples = prepared.samples.take(index).only(model.options.members[name].modalities)
-        units = [prepared.plan.units[i] for i in index.tolist()]
-        place = (fold.number + 1, len(folders))
-        yield Tested(run.name, label, place, estimator, samples.features, units, samples)
+    fold, model = prepared.plan.folds[0], Model.load(folders[0])
+    ((name, estimator),) = list(model.members_.items())[:1]
+    index = fold.sides["test"] if len(fold.sides["test"]) else fold.sides["val"]
+    samples = prepared.samples.take(index).only(model.options.members[name].modalities)
+    units = [prepared.plan.units[i] for i in index.tolist()]
+    place = (fold.number + 1, len(folders))
+    return Tested(run.name, label, place, estimator, samples.features, units, samples)
 
 
 def _options(run: Run) -> FitOptions:
@@ -213,26 +214,27 @@ def _embedding(tested: Tested, wish: Wish) -> Iterator[tuple[str, Figure]]:
         )
 
 
-def _maps(tested: Sequence[Tested], wish: Wish) -> Iterator[tuple[str, Figure]]:
-    """Histogram of the mean of M̂ over all folds; maps of a few clips."""
+def _maps(tested: Tested, wish: Wish) -> Iterator[tuple[str, Figure]]:
+    """Histogram of the mean of M̂, maps of a few clips; of folds of the first alone.
+
+    Distances of two models are on two scales: side by side they would show the folds.
+    """
     from classify.figures_maps import histogram_figure, maps_figure
 
+    looked = _looked(tested)
     means: dict[str, list[float]] = {label: [] for label in LABELS}
-    rows: list[Heats] = []
-    for one in tested:
-        looked = _looked(one)
-        for sample, seconds in looked.items():
-            label = one.units[sample].label
-            if label in means:
-                means[label].append(float(np.mean([o["weighted"].mean() for _, o in seconds])))
-        if len(rows) < wish.clips:
-            chosen = _chosen(one.samples.y, sorted(looked), wish.clips - len(rows))
-            rows += [_heats(one, i, looked[i]) for i in chosen]
+    for sample, seconds in looked.items():
+        label = tested.units[sample].label
+        if label in means:
+            means[label].append(float(np.mean([o["weighted"].mean() for _, o in seconds])))
     made = {label: np.array(values) for label, values in means.items()}
     if sum(map(len, made.values())):
-        yield f"distance-{tested[0].name}", histogram_figure(made, "Mean of M̂")
+        figure = histogram_figure(made, "Mean of M̂", _title(tested))
+        yield f"distance-{tested.name}", figure
+    chosen = _chosen(tested.samples.y, sorted(looked), wish.clips)
+    rows = [_heats(tested, i, looked[i]) for i in chosen]
     if rows:
-        yield f"maps-{tested[0].name}", maps_figure(rows)
+        yield f"maps-{tested.name}", maps_figure(rows, DISTANCES)
 
 
 def _looked(tested: Tested) -> dict[int, list[tuple[int, dict[str, Any]]]]:
@@ -255,7 +257,9 @@ def _heats(tested: Tested, sample: int, seconds: Sequence[tuple[int, Mapping[str
     there = np.flatnonzero(slots.valid[second])
     face = slots.values[second, there[len(there) // 2]]
     unit = tested.units[sample]
-    return Heats(str(unit.label), face, {name: maps[key] for name, key in MAPS.items()})
+    clip = unit.keys[0].partition("/")[2]
+    title = f"{unit.label}\n{clip if len(clip) <= CLIP_LETTERS else f'…{clip[1 - CLIP_LETTERS :]}'}"
+    return Heats(title, face, {name: maps[key] for name, key in MAPS.items()})
 
 
 def _chosen(y: Index, among: Sequence[int], count: int) -> list[int]:

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 
 import classify
+from avfd import runs
 from avfd.clips import read_table, write_table
 from avfd.errors import InputError
-from classify import FitOptions
+from classify import FitOptions, figures
 from classify.figures_cam import CamRow, cam_figure
 from classify.figures_embedding import KINDS, UNKNOWN, embedding_figure, kind_of, placed
 from classify.figures_maps import Heats, histogram_figure, maps_figure
@@ -68,6 +69,24 @@ def test_finegrained_has_maps_and_a_histogram(home, tmp_path):
     assert names(paths) == [f"confusion-{run}.png", f"distance-{run}.png", f"maps-{run}.png",
                             "roc.png"]  # fmt: skip
     assert all(path.stat().st_size > 3000 for path in paths)
+
+
+def test_distances_are_of_one_fold_which_the_title_names(home, tmp_path, monkeypatch):
+    drawn = {}
+    monkeypatch.setattr(
+        figures, "save", lambda figure, path, kinds: drawn.update({path.name: figure}) or []
+    )
+    run = classify.fit(home, replace(OPTIONS, model="finegrained:size_px=16,channels=4")).run
+    draw(home, [f"ours={run}"], tmp_path, WISH)
+    (axes,) = drawn[f"distance-{run}"].axes
+    assert axes.get_title(loc="left") == "ours, fold 1 of 2"
+    counts = [text.get_text() for text in axes.get_legend().get_texts()]
+    tested = runs.load(home, run).scores().query("fold == 0 and split == 'test'")
+    assert counts == [f"{label} ({(tested['label'] == label).sum()})" for label in ("real", "fake")]
+    titles = [axes.get_ylabel() for axes in drawn[f"maps-{run}"].axes]
+    shown = {title.partition("\n")[2] for title in titles if "\n" in title}
+    assert len(shown) == 2
+    assert shown <= {key.partition("/")[2] for key in tested["key"]}
 
 
 def test_syncstream_has_t_sne_and_score_cam_of_all_its_runs_on_the_same_clips(home, tmp_path):
@@ -158,6 +177,18 @@ def test_maps_lie_over_the_face_in_its_size():
     assert len(bare.images) == 1
     assert [list(image.get_extent()) for image in heat.images] == [[0, 24, 32, 0]] * 2
     assert [axes.get_title() for axes in figure.axes[:3]] == ["face", "M", "A"]
+
+
+def test_maps_of_one_kind_share_one_range_of_colours_and_a_bar():
+    face = np.zeros((8, 8, 3), dtype=np.uint8)
+    rows = [
+        Heats("real", face, {"M": np.array([[0.0, 2.0]]), "A": np.array([[5.0, 6.0]])}),
+        Heats("fake", face, {"M": np.array([[1.0, 9.0]]), "A": np.array([[7.0, 9.0]])}),
+    ]
+    figure = maps_figure(rows, ["M"])
+    heats = [[axes.images[1].get_clim() for axes in figure.axes[at : at + 2]] for at in (1, 4)]
+    assert heats == [[(0.0, 9.0), (5.0, 6.0)], [(0.0, 9.0), (7.0, 9.0)]]
+    assert figure.axes[6].get_ylabel() == "M"
 
 
 def test_a_line_a_run_below_the_bare_pictures():
