@@ -12,7 +12,7 @@ from avfd.errors import MissingError
 from avfd.home import Home
 from avfd.specs import DONE, PENDING, STATUS_NAMES
 from classify.columns import CacheSource, PictureOptions, Unit
-from classify.features import Index, Samples, Sequences
+from classify.features import Index, Mask, Samples, Sequences
 
 
 @dataclass(frozen=True)
@@ -104,7 +104,11 @@ def status_counts(
 
 def partial_notes(samples: Samples) -> list[str]:
     """A sentence for each modality that clips lack while another one covers them."""
-    covered = {m: s.covered for m, s in samples.features.items()}
+    return lacking_notes({m: s.covered for m, s in samples.features.items()})
+
+
+def lacking_notes(covered: Mapping[str, Mask]) -> list[str]:
+    """The same from modality → which clips have it, [clips] each."""
     notes = []
     for modality, there in covered.items():
         others = [c for m, c in covered.items() if m != modality]

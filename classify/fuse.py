@@ -15,6 +15,7 @@ from avfd.home import Home
 from avfd.runs import Run
 from classify.apply import FUSED, columns_of
 from classify.choice import FitOptions
+from classify.data import lacking_notes
 from classify.fusion import Fusion, check_rule
 from classify.metrics import BootstrapOptions
 from classify.provenance import versions
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from classify.fit import FitReport
     from classify.windows import Floats
 
+COVERED = "covered_"
 _PLACE = ["key", "split", "fold"]
 _SAME = ("classes", "target", "folds", "datasets")
 
@@ -149,6 +151,13 @@ def _table(
     return out
 
 
+def _lacking(scores: pd.DataFrame) -> list[str]:
+    """How many clips were decided without a modality; each is counted once."""
+    clips = scores.drop_duplicates("key")
+    own = [c for c in clips.columns if c.startswith(COVERED)]
+    return lacking_notes({c[len(COVERED) :]: clips[c].to_numpy(dtype=bool) for c in own})
+
+
 def _write(
     home: Home,
     options: FitOptions,
@@ -161,7 +170,8 @@ def _write(
 
     first = members[0].facts
     metrics = metrics_by_side(scores, rates, options.replicates, options.seed)
-    notes = tuple(dict.fromkeys(note for run in members for note in run.facts["notes"]))
+    said = (note for run in members for note in run.facts["notes"])
+    notes = tuple(dict.fromkeys((*_lacking(scores), *said)))
     stem = runs.stem_of("+".join(first["datasets"]), "fused", options.rule)
     with runs.writing(home, stem) as partial:
         for number, fusion in enumerate(fusions):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any, cast
@@ -69,8 +69,8 @@ def fit(
         list[str] | None,
         typer.Option("--leave-out", metavar="METHOD", help="A manipulation only the test has."),
     ] = None,
-    audio: Annotated[str | None, typer.Option(metavar="B", help="Audio column.")] = None,
-    video: Annotated[str | None, typer.Option(metavar="B", help="Video column.")] = None,
+    audio: Annotated[list[str] | None, typer.Option(metavar="B", help="Audio column.")] = None,
+    video: Annotated[list[str] | None, typer.Option(metavar="B", help="Video column.")] = None,
     model: Annotated[
         str | None,
         typer.Option(metavar="M", help="lightgbm, td3mf, …; options as NAME:key=value,…."),
@@ -133,8 +133,8 @@ def fit(
         leave_out=tuple(leave_out or ()),
         protocol=protocol,
         folds=folds,
-        audio=audio,
-        video=video,
+        audio=_one("audio", audio),
+        video=_one("video", video),
         model=model,
         audio_model=audio_model,
         video_model=video_model,
@@ -165,6 +165,21 @@ def _show(update: Progress, news: Epoch | Trial) -> None:
         monitored = "" if news.monitored is None else f", validation {news.monitored:.3f}"
         words = f"{news.estimator}: epochs, loss {news.train_loss:.3f}{monitored}"
     update(news.number, news.most, words)
+
+
+def _one(modality: str, columns: Sequence[str] | None) -> str | None:
+    """The only column of a modality."""
+    if not columns:
+        return None
+    if len(columns) > 1:
+        raise InputError(
+            f"a model sees one {modality} column",
+            where=f"--{modality}",
+            found=", ".join(columns),
+            accepted="one",
+            next_step="fit each by itself, then `avfd fit --fusion decision RUN RUN`",
+        )
+    return columns[0]
 
 
 OF_FUSING = {"runs", "fusion", "rule", "seed", "replicates"}

@@ -36,3 +36,12 @@ def test_options_that_finished_runs_cannot_follow_are_refused_by_name():
 
 def test_fusing_takes_a_rule_and_a_seed():
     _check_fusing(FitOptions(runs=("a", "b"), fusion="decision", rule="or", seed=3))
+
+
+@pytest.mark.parametrize("modality", ["audio", "video"])
+def test_a_second_column_of_a_modality_is_refused_and_not_dropped(tmp_path, modality):
+    from avfd.cli import app
+
+    call = ["fit", "--fusion", "feature", f"--{modality}", "a", f"--{modality}", "b"]
+    with pytest.raises(InputError, match=f"^--{modality}: .*found: a, b; accepted: one"):
+        app([*call, "--home", str(tmp_path)], standalone_mode=False)

@@ -270,6 +270,19 @@ def test_finished_runs_are_fused_by_their_scores(av_home):
     pd.testing.assert_series_equal(found.sort_index(), wanted.sort_index())
 
 
+def test_a_fusion_of_runs_counts_clips_without_a_modality_as_a_joint_fit_does(patchy_home):
+    joint = fit(patchy_home, fusion="decision", audio="compare2016", video="face_track")
+    members = (fit(patchy_home, audio="compare2016"), fit(patchy_home, video="face_track"))
+    told = FitOptions(runs=tuple(m.run for m in members), fusion="decision", replicates=0)
+    fused = classify.fit(patchy_home, told)
+    counted = [note for note in fused.notes if "are scored by their" in note]
+    assert counted == [
+        "11 clips without audio are scored by their video alone.",
+        "12 clips without video are scored by their audio alone.",
+    ]
+    assert counted == [note for note in joint.notes if "are scored by their" in note]
+
+
 def test_runs_on_other_folds_are_not_fused(av_home):
     names = (
         fit(av_home, audio="compare2016").run,
