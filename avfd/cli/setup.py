@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from avfd.cli.options import HomeOption, JsonOption
 from avfd.cli.output import emit_json, say, size, table
-from avfd.errors import InputError, MissingError
+from avfd.errors import AvfdError, InputError, MissingError
 from avfd.home import Home
 
 if TYPE_CHECKING:
-    from avfd.doctor import WeightsState
+    from avfd.doctor import Section, WeightsState
+    from extract.weights import Weights
 
 weights = typer.Typer(help="Model files: what is needed, where it is.", no_args_is_help=True)
 
@@ -26,8 +28,10 @@ def weights_ls(
     json: JsonOption = False,
 ) -> None:
     """List every model file: licence, size, sha256, who needs it, where it was found."""
+    from extract.backbones import load_all
     from extract.weights import TABLE
 
+    load_all()
     rows = [_weights_row(n, Home.at(home)) for n in TABLE if every or not TABLE[n].for_tests]
     if json:
         emit_json(rows)
@@ -44,10 +48,19 @@ def weights_ls(
 def _weights_cells(row: dict[str, Any]) -> list[object]:
     digests = ", ".join(digest[:12] for digest in row["sha256"]) or "not published"
     if row["found"]:
-        digests = f"{row['found_sha256'][:12]} ({row['origin']})"
+        digests = f"{row['found_sha256'][:12]} ({_facts(row['name']).said_of(row['origin'])})"
     found = row["found"] or ("not accepted" if "problem" in row else "missing")
     facts = [row["name"], row["licence"], size(row["bytes"]), digests]
     return [*facts, ", ".join(row["needed_by"]), found, row["source"]]
+
+
+def _facts(name: str) -> Weights:
+    """Of a model file, those of plugins too."""
+    from extract import weights as files
+    from extract.backbones import load_all
+
+    load_all()
+    return files.facts(name)
 
 
 def _weights_row(name: str, home: Home) -> dict[str, Any]:
@@ -63,7 +76,7 @@ def _weights_row(name: str, home: Home) -> dict[str, Any]:
         "source": facts.source,
     }
     try:
-        found = files.find(name, home)
+        found = files.found_and_checked(name, home)
     except MissingError:
         return {**row, "found": None, "next": facts.next_step}
     except InputError as error:
@@ -85,13 +98,14 @@ def weights_pull(
     """Fetch a model file; the only command that opens a connection."""
     from extract.weights import pull
 
+    _facts(name)
     found = pull(name, Home.at(home).writable())
     fetched = found.made_from_sha256
     if json:
         stored = {"path": found.path, "sha256": found.sha256, "origin": found.origin}
         emit_json({"name": name, **stored, "fetched_sha256": fetched})
         return
-    say(f"{name}: {found.path} (sha256 {found.sha256}, {found.origin})")
+    say(f"{name}: {found.path} (sha256 {found.sha256}, {_facts(name).said_of(found.origin)})")
     if fetched is None:
         say("of the file that it was made from nothing is known")
     elif fetched != found.sha256:
@@ -110,13 +124,14 @@ def weights_add(
 
     from extract.weights import add
 
+    _facts(name)
     found = add(Path(file), name, Home.at(home).writable())
     if json:
         emit_json(
             {"name": name, "path": found.path, "sha256": found.sha256, "origin": found.origin}
         )
         return
-    say(f"{name}: {found.path} (sha256 {found.sha256}, {found.origin})")
+    say(f"{name}: {found.path} (sha256 {found.sha256}, {_facts(name).said_of(found.origin)})")
 
 
 def doctor(home: HomeOption = None, json: JsonOption = False) -> None:
@@ -125,8 +140,11 @@ def doctor(home: HomeOption = None, json: JsonOption = False) -> None:
     from extract.weights import TABLE
 
     place = Home.at(home)
+    broken = _broken_plugin()
     known = [name for name in TABLE if not TABLE[name].for_tests]
     report = diagnose(place, [_weights_state(name, place) for name in known])
+    if broken is not None:
+        report = replace(report, sections=(*report.sections, broken))
     if json:
         emit_json({"sections": report.sections, "gaps": report.gaps})
         return
@@ -136,6 +154,19 @@ def doctor(home: HomeOption = None, json: JsonOption = False) -> None:
         say(f"{gap.state}: {gap.name}: {gap.next_step or gap.detail}")
 
 
+def _broken_plugin() -> Section | None:
+    """What keeps a backbone of another package from loading; the others may be there."""
+    from avfd.doctor import Finding, Section
+    from extract.backbones import load_all
+
+    try:
+        load_all()
+    except AvfdError as error:
+        finding = Finding(str(error.where), "missing", str(error.found), error.next_step or "")
+        return Section("backbones", (finding,))
+    return None
+
+
 def _weights_state(name: str, home: Home) -> WeightsState:
     from avfd.doctor import WeightsState
     from extract import weights as files
@@ -143,7 +174,7 @@ def _weights_state(name: str, home: Home) -> WeightsState:
     facts = files.facts(name)
     known = (name, facts.file_name, facts.licence, facts.needed_by, facts.next_step)
     try:
-        return WeightsState(*known, path=files.find(name, home).path)
+        return WeightsState(*known, path=files.found_and_checked(name, home).path)
     except MissingError:
         return WeightsState(*known)
     except InputError as error:

@@ -8,6 +8,7 @@ Published checkpoints are read without running what they hold and converted once
 from __future__ import annotations
 
 from extract.weights.adding import add
+from extract.weights.checking import found_and_checked
 from extract.weights.facts import (
     TABLE,
     Checkpoint,
@@ -30,5 +31,6 @@ __all__ = [
     "add",
     "facts",
     "find",
+    "found_and_checked",
     "pull",
 ]

@@ -8,10 +8,11 @@ from itertools import accumulate, takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
-from avfd.errors import InputError
+from avfd.errors import InputError, MissingError
+from avfd.home import Home
 from extract.installed import check_installed, needs
-from extract.weights.facts import Checkpoint, Weights, facts
-from extract.weights.finding import read_card
+from extract.weights.facts import Checkpoint, Weights, WeightsFile, facts
+from extract.weights.finding import find, read_card
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -84,6 +85,25 @@ def check_file(path: Path, name: str) -> None:
     if formulas := formulas_of(checkpoint):
         with safe_open(path, framework="pt") as file:
             check_formulas({n: file.get_tensor(n) for n in formulas}, checkpoint)
+
+
+def found_and_checked(name: str, home: Home) -> WeightsFile:
+    """The model file as `find` finds it, checked as far as what is installed here allows.
+
+    Raises:
+        MissingError: it lies nowhere.
+        InputError: what lies there is damaged or another network's.
+    """
+    weights = facts(name)
+    found = find(name, home)
+    if weights.checkpoint is None:
+        return found
+    try:
+        check_installed(("torch", "safetensors"), "networks", name)
+    except MissingError:
+        return found
+    check_file(found.path, name)
+    return found
 
 
 def formulas_of(checkpoint: Checkpoint) -> Mapping[str, Callable[[Tensor], None]]:

@@ -108,6 +108,13 @@ class Weights:
             return "unverified"
         return "published" if sha256 in self.sha256 else "other"
 
+    def said_of(self, origin: Origin) -> str:
+        """An origin in words, for people."""
+        if origin != "other":
+            return origin
+        published = ", ".join(digest[:12] for digest in self.sha256)
+        return f"other: not made from the published file, {published}"
+
     @property
     def next_step(self) -> str:
         """What brings the file."""

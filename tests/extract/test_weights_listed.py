@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import tomllib
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -81,6 +82,97 @@ def test_a_file_that_is_not_accepted_does_not_hide_the_others(avfd: Any, home: H
     assert "not one that is known" in rows["blazeface"]["problem"]
     assert "eat" in rows
     assert "not accepted" in avfd("weights", "ls")
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [(b"not tensors", "cannot be read"), (None, "no checkpoint of eat"), (b"", "cannot be read")],
+)
+def test_a_damaged_or_foreign_file_is_a_problem_not_a_find(
+    avfd: Any, home: Home, content: bytes | None, said: str
+) -> None:
+    home.weights_dir.mkdir(parents=True)
+    path = home.weights_dir / "eat.safetensors"
+    save_file({"other": torch.ones(1)}, path)
+    if content is not None:
+        path.write_bytes(content)
+    rows = {row["name"]: row for row in json.loads(avfd("weights", "ls", "--json"))}
+    assert rows["eat"]["found"] is None
+    assert said in rows["eat"]["problem"]
+    sections = json.loads(avfd("doctor", "--json"))["sections"]
+    (eat,) = (f for s in sections for f in s["findings"] if f["name"] == "eat")
+    assert said in eat["detail"]
+
+
+def test_a_file_of_another_digest_than_the_published_is_said_to_be_so(
+    avfd: Any, home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tensors = {n: torch.zeros(s) for n, s in weights.facts("resnet18").reader().expected().items()}
+    home.weights_dir.mkdir(parents=True)
+    save_file(tensors, home.weights_dir / "resnet18.safetensors")
+
+    def listed() -> tuple[str, str]:
+        rows = {row["name"]: row for row in json.loads(avfd("weights", "ls", "--json"))}
+        return rows["resnet18"]["origin"], " ".join(avfd("weights", "ls").split())
+
+    assert listed()[0] == "unverified"
+    declared = replace(weights.facts("resnet18"), sha256=("abcdef012345" + "0" * 52,))
+    monkeypatch.setitem(weights.TABLE, "resnet18", declared)
+    origin, text = listed()
+    assert origin == "other"
+    assert declared.said_of("other") == "other: not made from the published file, abcdef012345"
+    assert "abcdef012345" in text
+
+
+PLUGIN = """
+from extract.weights.facts import Weights, register
+
+class Reader:
+    def expected(self):
+        return {"net.weight": (2, 3)}
+    def clean(self, raw):
+        return dict(raw["model"])
+
+READER = Reader()
+register(Weights("plugged", "plugged.safetensors", (), 24, "MIT", "us", ("plugged",),
+                 checkpoint="avfd_test_plugged:READER"))
+"""
+
+
+def test_a_plugins_checkpoint_comes_in_through_the_command_line(
+    avfd: Any, home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "avfd_test_plugged.py").write_text(PLUGIN)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setenv("AVFD_BACKBONE_MODULES", "avfd_test_plugged")
+    torch.save({"model": {"net.weight": torch.ones(2, 3)}}, tmp_path / "file.pt")
+    try:
+        added = json.loads(
+            avfd("weights", "add", str(tmp_path / "file.pt"), "--as", "plugged", "--json")
+        )
+        rows = {row["name"]: row for row in json.loads(avfd("weights", "ls", "--json"))}
+        assert (
+            rows["plugged"]["found"]
+            == added["path"]
+            == str(home.weights_dir / "plugged.safetensors")
+        )
+        assert json.loads(avfd("weights", "pull", "plugged", "--json"))["path"] == added["path"]
+        sections = json.loads(avfd("doctor", "--json"))["sections"]
+        assert "plugged" in {f["name"] for s in sections for f in s["findings"]}
+    finally:
+        weights.TABLE.pop("plugged", None)
+
+
+def test_doctor_names_a_plugin_that_fails_and_goes_on(
+    avfd: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "avfd_test_failing.py").write_text("1 / 0")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setenv("AVFD_BACKBONE_MODULES", "avfd_test_failing")
+    report = json.loads(avfd("doctor", "--json"))
+    (gap,) = (g for g in report["gaps"] if "avfd_test_failing" in g["name"])
+    assert gap["detail"] == "ZeroDivisionError: division by zero"
+    assert {"weights", "backbones"} <= {s["title"] for s in report["sections"]}
 
 
 @pytest.mark.parametrize("name", SHIPPED)
