@@ -93,6 +93,7 @@ class Cutter(Backbone):
         return self._backbone.windows(block)
 
     def column(self, values: NDArray[np.generic], valid: NDArray[np.bool_]) -> Any:
+        self._backbone.check_column(values, valid)
         return self._backbone.windows(ColumnBlock(values, valid))
 
 

@@ -154,6 +154,7 @@ class NetworkBackbone(Backbone):
         return self._through(self.windows(block))
 
     def column(self, values: NDArray[np.generic], valid: NDArray[np.bool_]) -> Slots:
+        self.check_column(values, valid)
         return self._through(self.windows(ColumnBlock(values, valid)))
 
     def _through(self, windows: Windows) -> Slots:

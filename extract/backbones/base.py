@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from abc import ABC
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -189,6 +190,44 @@ class Backbone(ABC):
                 found=f"{block.crops.shape[1]} px",
                 accepted=accepted,
             )
+
+    def check_column(self, values: NDArray[np.generic], valid: NDArray[np.bool_]) -> None:
+        """Refuses vectors that are not those of the column which the spec `reads`.
+
+        Args:
+            values, valid: as `column` is given them.
+
+        Raises:
+            InputError: another shape or type, or a valid vector that is not finite.
+        """
+        if self.spec.reads is None:
+            raise InputError("no column is read", where=self.spec.name)
+        read = self._read_spec
+        n = len(values) if values.ndim else 0
+        found = f"{values.dtype} {list(values.shape)} with {list(valid.shape)} validities"
+        if (values.shape, values.dtype.name, valid.shape) != ((n, *read.shape), read.dtype, (n,)):
+            raise InputError(
+                "a column of another kind",
+                where=self.spec.name,
+                found=found,
+                accepted=f"{read.name}, {read.dtype} {['n', *read.shape]} with one validity each",
+            )
+        if not np.isfinite(values[valid]).all():
+            raise InputError(
+                "the column holds numbers that are not finite",
+                where=self.spec.name,
+                found=f"NaN or infinity in valid vectors of {read.name}",
+                accepted="finite numbers",
+                next_step=f"run `avfd cache verify`, or extract {read.name} again",
+            )
+
+    @cached_property
+    def _read_spec(self) -> BackboneSpec:
+        """Of the column that is read; looked up once."""
+        reads = str(self.spec.reads)
+        if reads not in _REGISTRY:  # where one backbone was imported by itself
+            importlib.import_module("extract.backbones").load_all()
+        return build(reads).spec
 
     def audio(self, block: AudioBlock) -> Slots:
         """Slots of an audio block (audio backbones)."""

@@ -36,6 +36,7 @@ NETWORKS = sorted(
 SPECS = {name: base.build(f"{name}:preset=small").spec for name in NETWORKS}
 AUDIO = [name for name in NETWORKS if SPECS[name].audio]
 FACES = [name for name in NETWORKS if SPECS[name].faces]
+COLUMNS = [name for name in NETWORKS if SPECS[name].reads]
 SECONDS = 2.2
 PRECISION_PAGE = Path(__file__).parents[2] / "docs" / "backbones" / "precision.md"
 HEAVY = "torch pandas scipy safetensors funasr speechbrain transformers torchaudio torchvision"
@@ -236,6 +237,27 @@ def test_sound_at_another_rate_is_refused(name, built):
 def test_crops_of_another_size_are_refused(name, built):
     with pytest.raises(InputError, match="7 px"):
         built(name).faces(face_block(SPECS[name], size=7))
+
+
+@pytest.mark.parametrize("name", COLUMNS)
+def test_a_column_of_another_kind_is_refused(name, built):
+    values, valid = column(SPECS[name])
+    for odd in (values[..., :-1], values[0], values.astype(np.int64), np.float32(1)):
+        with pytest.raises(InputError, match=f"another kind.*accepted: {SPECS[name].reads}"):
+            built(name).column(np.asarray(odd), valid)
+    with pytest.raises(InputError, match=f"with \\[{len(valid) - 1}\\] validities"):
+        built(name).column(values, valid[:-1])
+
+
+@pytest.mark.parametrize("name", COLUMNS)
+def test_a_column_that_is_not_finite_is_refused_where_it_counts(name, built):
+    values, valid = column(SPECS[name])
+    values[0] = np.nan
+    with pytest.raises(InputError, match=f"not finite.*{SPECS[name].reads}"):
+        built(name).column(values, valid)
+    if len(valid) > 1:
+        valid[0] = False
+        assert np.isfinite(built(name).column(values, valid).values).all()
 
 
 @pytest.mark.parametrize("name", NETWORKS)
