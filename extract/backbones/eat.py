@@ -1,4 +1,4 @@
-"""EAT: tokens of the Efficient Audio Transformer, a mean for each second or all of them.
+"""EAT: tokens of the Efficient Audio Transformer, a mean for each second, all, or the class token.
 
 Chen et al. 2024, arXiv 2401.03497; used by 2D3MF. The facts are in FACTS.md, section 1.
 """
@@ -64,7 +64,8 @@ class EatOptions(NetworkOptions):
             then the steps whose centre, (t + 0.5) * 0.16 s, lies in the second. "raw", every
             token, 50 a second: token t * 8 + f of a block stands in its slot t * 8 + f, which
             is where step t lies in time. "clip", one array a clip: all tokens of its first
-            block, padding too, as 2D3MF stored them.
+            block, padding too, as 2D3MF stored them. "utterance", the class token of the block in
+            which the second lies, so the same in each of its seconds.
         normalisation: constants of the data that the network was trained on last. Of the weights
             in the table that is AudioSet; "esc50" and "spcv2" are for one's own, finetuned on
             ESC-50 or Speech Commands v2 and added without their head.
@@ -74,7 +75,7 @@ class EatOptions(NetworkOptions):
             code; "silence", zeros in the sound up to the block's seconds, then as before, as 2D3MF.
     """
 
-    tokens: Literal["pooled", "raw", "clip"] = "pooled"
+    tokens: Literal["pooled", "raw", "clip", "utterance"] = "pooled"
     normalisation: Literal["audioset", "esc50", "spcv2"] = "audioset"
     target_length: int = 1024
     pad: Literal["mel", "silence"] = "mel"
@@ -209,8 +210,11 @@ class Eat(NetworkBackbone):
         return ((padded - np.float32(mean)) / np.float32(2 * std)).astype(np.float32)
 
     def forward(self, inputs: Tensor) -> Tensor:
-        """Tokens without the class token, [n, tokens, dim]; pooled: [n, steps, dim]."""
-        tokens: Tensor = self.network(inputs)[:, 1:]
+        """Patch tokens [n, tokens, dim]; pooled: [n, steps, dim]; the class token: [n, 1, dim]."""
+        every: Tensor = self.network(inputs)
+        if self.options.tokens == "utterance":
+            return every[:, :1]
+        tokens = every[:, 1:]
         if self.options.tokens == "pooled":
             tokens = tokens.reshape(len(tokens), -1, BANDS, self.size.dim).mean(dim=2)
         return tokens
@@ -222,6 +226,8 @@ class Eat(NetworkBackbone):
             return Slots(first, outputs, valid)
         if self.options.tokens == "raw":
             return Slots(first, found[: len(valid)], valid)
+        if self.options.tokens == "utterance":
+            return Slots(first, np.repeat(found, len(valid), axis=0), valid)
         centres = (np.arange(len(found)) + 0.5) * STEP_SECONDS
         heard = centres < windows.facts["seconds"]
         values, filled = means(found[heard], centres[heard], len(valid), 1)
@@ -245,6 +251,7 @@ _SAID = {
     "pooled": "the mean token of each second",
     "raw": "patch tokens, 50 a second",
     "clip": "all patch tokens of the clip's first block",
+    "utterance": "the class token of the block that holds the second",
 }
 
 

@@ -129,11 +129,12 @@ def test_the_picture_is_the_published_one(references, options, picture):
 
 
 @pytest.mark.parametrize("constants", ["esc50", "spcv2"])
-def test_constants_of_other_sets_are_refused_with_weights_trained_on_audioset(tmp_path, constants):
+def test_constants_of_other_sets_are_refused_with_weights_trained_on_audioset(
+    tmp_path, tensors, constants
+):
     with pytest.raises(InputError, match=r"trained on AudioSet last.*weights of your own"):
         build(f"eat-finetuned:normalisation={constants}")
     path = tmp_path / "eat-small.safetensors"
-    tensors = {name: torch.zeros(shape) for name, shape in PRETRAINED_SMALL.expected().items()}
     save_file(tensors, path)
     backbone = build(f"eat:preset=small,normalisation={constants}")
     backbone.check({"eat-small": path})
@@ -203,6 +204,22 @@ def test_only_the_clips_beginning_is_taken_as_2d3mf_did(made):
     assert backbone.audio(first).values.shape == (1, 512, SMALL.dim)
     with pytest.raises(AbsentError, match="first 10 s"):
         backbone.audio(second)
+
+
+def test_the_class_token_of_a_block_stands_in_each_of_its_seconds(made, tensors, references):
+    """What the authors call granularity "utterance": the first token (FACTS.md 1.6)."""
+    backbone = made("tokens=utterance")
+    assert (backbone.spec.rate_hz, backbone.spec.shape) == (1, (SMALL.dim,))
+    sound = noise(3.0)
+    slots = backbone.audio(block(sound, covered=((0.0, 1.2),)))
+    weights = {name: tensor.double().numpy() for name, tensor in tensors.items()}
+    mel = references.eat_picture(sound).double().numpy()
+    expected = references.eat_tokens(weights, mel, SMALL)[0]
+    assert slots.valid.tolist() == [True, False, False]
+    assert slots.values.shape == (3, SMALL.dim)
+    assert all(close(each, expected) for each in slots.values)
+    pooled = made().spec
+    assert backbone.spec.fingerprint({"eat-small": "0"}) != pooled.fingerprint({"eat-small": "0"})
 
 
 def test_another_length_cuts_other_blocks(made, tokens):
