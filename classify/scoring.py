@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from avfd.clips import LABELS
+from classify.estimators.track_verdicts import word_of
 from classify.features import Samples
 from classify.metrics import BootstrapOptions, ClipScores, emotion_scores, measure
 from classify.windows import Floats, Scores
@@ -32,7 +33,8 @@ def scores_frame(
 
     A sample that the model could not score stands at the training base rates, marked by
     `covered`; `covered_<modality>` says what the columns had. Models that judge tracks add
-    `track_<modality>`, P(fake) of that track alone, and `label_<modality>`, its own label.
+    `track_<modality>`, P(fake) of that track alone, `label_<modality>`, its own label, and
+    `verdict`, the answer in words at one half: first the clip's score, then the tracks'.
     """
     import pandas as pd
 
@@ -53,8 +55,18 @@ def scores_frame(
     for part, p in scores.tracks.items():
         own = [classes[i] if i >= 0 else None for i in samples.part_labels[part].tolist()]
         content |= {TRACK + part: p, f"label_{part}": pd.Series(own, dtype="str")}
+    if scores.tracks:
+        content["verdict"] = pd.Series(_words(scores), dtype="str")
     frame = pd.DataFrame(content)
     return frame.astype(dict.fromkeys(("key", "dataset", "split", "group"), "str"))
+
+
+def _words(scores: Scores) -> list[str | None]:
+    """What each sample is called; None without a score."""
+    whole = scores.probabilities[:, 1]
+    unknown = np.full(len(whole), np.nan)
+    tracks = [scores.tracks.get(part, unknown) for part in ("video", "audio")]
+    return [word_of(*row) for row in np.column_stack([whole, *tracks]).tolist()]
 
 
 def seconds_frame(

@@ -13,7 +13,7 @@ from classify.estimators.base import EstimatorOptions, Floats, Validation, class
 from classify.estimators.network import PARTS, Example, NetworkEstimator, Reader
 from classify.estimators.starting import Start, read_start
 from classify.estimators.syncstream_settings import PAPER, SMALL, SyncStreamSettings
-from classify.estimators.track_verdicts import TrackVerdicts, either, of_clips, word_of
+from classify.estimators.track_verdicts import either, of_clips
 from classify.estimators.tracks import TrackReader, Tracks, filled_rows
 from classify.features import Features, Index, Mask, Slots
 from classify.held import View
@@ -232,17 +232,6 @@ class SyncStream(NetworkEstimator):
         cut, owner = self._cut(features, self.settings.windows)
         p = super()._predict(cut)
         return of_clips(p, owner, _count(features), self.settings.aggregate)
-
-    def verdicts(self, features: Features) -> TrackVerdicts:
-        """First the sync stream, then, where it says fake, the tracks (3.3).
-
-        Windows of a clip count by their mean. Without a joint stream the tracks' OR comes first.
-        """
-        whole, video, audio = self._said(features)
-        for track in (video, audio):
-            track[~(whole >= 0.5)] = np.nan
-        words = [word_of(*row) for row in np.column_stack([whole, video, audio]).tolist()]
-        return TrackVerdicts(whole, video, audio, words)
 
     def track_probabilities(self, features: Features) -> dict[str, Floats]:
         """P(fake) of each track by its own stream, [samples]; NaN where a sample lacks it."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,22 +14,6 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from classify.nets.syncstream import Verdicts
-
-
-@dataclass(frozen=True)
-class TrackVerdicts:
-    """The cascade's answer: what the sync stream says first, then which track it is.
-
-    Attributes:
-        whole, video, audio: probability of a fake, [samples]; NaN where it was not looked at.
-        words: "real", "video", "audio", "video and audio", "fake" (neither track alone looks
-            so), or "" without a score.
-    """
-
-    whole: Floats
-    video: Floats
-    audio: Floats
-    words: list[str]
 
 
 def either(out: Verdicts) -> Tensor:
@@ -62,10 +45,18 @@ def of_clips(p: Floats, owner: Index, clips: int, aggregate: str) -> Floats:
     return out
 
 
-def word_of(whole: float, video: float, audio: float) -> str:
-    """What the cascade calls a clip; the tracks' numbers are NaN where not looked at."""
+def word_of(whole: float, video: float, audio: float) -> str | None:
+    """What the sync-first cascade calls a clip (3.3): the tracks are asked where the whole is fake.
+
+    Args:
+        whole, video, audio: P(fake); NaN of a track that is not there.
+
+    Returns:
+        "real", "video", "audio", "video and audio", or "fake" where neither track alone looks so;
+        None without a score.
+    """
     if np.isnan(whole):
-        return ""
+        return None
     if whole < 0.5:
         return "real"
     fakes = [name for name, p in (("video", video), ("audio", audio)) if p >= 0.5]

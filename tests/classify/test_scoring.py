@@ -55,9 +55,20 @@ def test_a_clip_without_a_verdict_on_the_track_is_undecided():
     assert report["covered"]["metrics"]["auc"]["value"] == 1.0
 
 
+def test_the_verdict_in_words_asks_the_whole_first_and_then_the_tracks():
+    assert frame(TRACKS)["verdict"].tolist() == ["real", "audio", "audio", "video"]
+    both = {"audio": np.full(4, 0.5), "video": np.array([0.9, 0.9, np.nan, 0.1])}
+    assert frame(both)["verdict"].tolist() == ["real", "video and audio", "audio", "audio"]
+    assert frame({"video": np.full(4, 0.1)})["verdict"].tolist() == ["real", "fake", "fake", "fake"]
+    p = np.array([[np.nan, np.nan], [0.2, 0.8], [0.3, 0.7], [0.4, 0.6]])
+    bare = Scores(p, tracks=TRACKS)
+    table = scores_frame(samples(), bare, CLASSES, np.array([0.5, 0.5]), split="test", fold=0)
+    assert table["verdict"].isna().tolist() == [True, False, False, False]
+
+
 def test_models_that_judge_the_whole_only_have_no_tracks():
     table = frame({})
-    assert not [c for c in table.columns if c.startswith(("track_", "label_"))]
+    assert not [c for c in table.columns if c.startswith(("track_", "label_", "verdict"))]
     assert "tracks" not in metrics_of(table, [0.5, 0.5], 0)
 
 
