@@ -152,13 +152,13 @@ def check_tensors(
 
 
 def _foreign(found: Mapping[str, Any], expected: Mapping[str, object]) -> str:
-    """What is wrong where no name fits and all share a front that ours have not, else ""."""
+    """What is wrong where names fit only without a front that all of them share, else ""."""
     fronts = _fronts(found)
     if not fronts or any(n in expected for n in found):
         return ""
     fits = {f: sum(n.removeprefix(f) in expected for n in found) for f in fronts}
     best = max(fronts, key=lambda front: fits[front])
-    if not fits[best] and fronts[0] in _fronts(expected):
+    if not fits[best]:  # another network
         return ""
     names = f"all {len(found)} names begin with {best!r}"
     return f"{names}; without it {fits[best]} of them are among the {len(expected)} of ours"
