@@ -217,6 +217,7 @@ def read_frame(path: Path) -> pd.DataFrame:
 
 def read_table(path: Path) -> list[Clip]:
     """The clip table as clips, in the order written."""
+    from pyarrow import default_memory_pool
     from pyarrow.parquet import ParquetFile
 
     clips: list[Clip] = []
@@ -226,6 +227,7 @@ def read_table(path: Path) -> list[Clip]:
             columns = {n: _values(n, raw, once) for n, raw in batch.to_pydict().items()}
             rows = zip(*columns.values(), strict=True)
             clips += [Clip(**dict(zip(columns, row, strict=True))) for row in rows]
+    default_memory_pool().release_unused()
     return clips
 
 

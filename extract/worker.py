@@ -13,6 +13,7 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 from avfd.errors import AvfdError
+from extract.arenas import share_memory_between_threads
 from extract.boxes import receive, send
 
 log = logging.getLogger(__name__)
@@ -73,6 +74,7 @@ def serve(fd: int, parent: int, memory_limit_bytes: int, log_level: int) -> None
         log_level: level of the worker's logging, on stderr.
     """
     die_with(parent)
+    share_memory_between_threads()
     logging.basicConfig(level=log_level)
     if memory_limit_bytes:
         resource.setrlimit(resource.RLIMIT_DATA, (memory_limit_bytes, memory_limit_bytes))

@@ -14,7 +14,7 @@ from extract.run.plan import Limits
 
 log = logging.getLogger(__name__)
 
-MOST_WAITING = 1000
+MOST_WAITING = 500
 """Results that wait at the most, however small: each costs some kB beside its numbers."""
 
 

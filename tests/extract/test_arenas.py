@@ -25,9 +25,9 @@ libc.malloc_stats()
 
 
 @pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "malloc_stats"), reason="needs glibc")
-def test_eight_threads_make_no_more_than_two_arenas():
+def test_eight_threads_share_one_arena():
     done = subprocess.run(
         [sys.executable, "-c", PROGRAM], capture_output=True, text=True, check=True
     )
 
-    assert done.stderr.count("Arena") <= 2
+    assert done.stderr.count("Arena") == 1
