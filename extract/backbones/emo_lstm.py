@@ -160,13 +160,12 @@ class EmoLstm(TrainedBackbone):
     def forward(self, inputs: Tensor) -> Tensor:
         """EMO_s [n, window_rows, 32]; invalid rows are zeros inside.
 
-        PyTorch has a float16 LSTM for few CPUs only; there it is computed in float32.
+        PyTorch has a half-precision LSTM for some CPUs only; on a CPU it is computed in float32.
         """
         import torch
 
         kind = inputs.device.type
-        lacking = kind == "cpu" and self.options.precision == "float16"
-        with torch.autocast(kind, enabled=False) if lacking else nullcontext():
+        with torch.autocast(kind, enabled=False) if kind == "cpu" else nullcontext():
             return self.network.features(inputs[..., :-1], inputs[..., -1] > 0.5)
 
     def slots(self, windows: Windows, outputs: NDArray[np.float32]) -> Slots:
