@@ -66,30 +66,30 @@ def histogram_figure(means: Mapping[str, Floats], x_label: str, title: str = "")
     return figure
 
 
-def maps_figure(rows: Sequence[Heats], alike: Sequence[str] = ()) -> Figure:
+def maps_figure(rows: Sequence[Heats], measured: Sequence[str] = ()) -> Figure:
     """A line a clip: the face, then each map over it (Figure 8).
 
     Args:
-        alike: maps of one kind: they share one range of colours over all lines, which a bar at
-            the right shows. The others go from their least to their greatest in each line.
+        measured: maps whose size counts: each has one range of colours over all lines, which a bar
+            below it shows. The others go from their least to their greatest in each line.
     """
     from matplotlib.figure import Figure
 
     names = list(rows[0].maps)
     columns = len(names) + 1
-    size = (CELL_INCHES * columns + 1.2, CELL_INCHES * len(rows) + 0.3)
+    size = (CELL_INCHES * columns + 0.6, CELL_INCHES * len(rows) + 0.8)
     figure = Figure(figsize=size, layout="constrained")
     grid = figure.subplots(len(rows), columns, squeeze=False)
-    shared = [row.maps[name] for row in rows for name in alike]
-    limits = (min(map(np.min, shared)), max(map(np.max, shared))) if shared else None
     for line, row in zip(grid, rows, strict=True):
         show(line[0], row.face, None)
         line[0].set_ylabel(row.title, fontsize="x-small")
-        for axes, name in zip(line[1:], names, strict=True):
-            heat = show(axes, row.face, row.maps[name], limits if name in alike else None)
-            if name in alike and axes is grid[0, 1 + names.index(alike[0])]:
-                bar = figure.colorbar(heat, ax=grid[:, -1].tolist(), fraction=0.1)
-                bar.set_label(", ".join(alike), fontsize="small")
+    for column, name in zip(grid.T[1:], names, strict=True):
+        maps = [row.maps[name] for row in rows]
+        limits = (min(map(np.min, maps)), max(map(np.max, maps))) if name in measured else None
+        drawn = [show(a, r.face, m, limits) for a, r, m in zip(column, rows, maps, strict=True)]
+        if limits:
+            bar = figure.colorbar(drawn[-1], ax=column.tolist(), location="bottom")
+            bar.ax.tick_params(labelsize="x-small")
     for axes, name in zip(grid[0], ("face", *names), strict=True):
         axes.set_title(name, fontsize="small")
     return figure

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from classify.figures_maps import Heats
 
 MAPS = {"M": "distance", "A": "attention", "M̂": "weighted"}
-DISTANCES = ("M", "M̂")  # of one kind: drawn in one range of colours
+DISTANCES = ("M", "M̂")  # of which clips are compared: each in one range of colours
 SHOWN_PICTURES = 5
 LEGEND_LETTERS = 30
 CLIP_LETTERS = 24

@@ -154,10 +154,18 @@ def gc(
     _, cache = open_cache(place, dataset)
     if untag and dry_run:
         raise InputError("a dry run gives no tag up", where="--untag", found=", ".join(untag))
+    runs_by_tag = _runs_by_tag(place)
     for tag in dict.fromkeys(untag or ()):
+        if tag in runs_by_tag:
+            raise InputError(
+                "a run needs what the tag holds",
+                where=tag,
+                found=runs_by_tag[tag],
+                next_step="delete the run's folder first, if it is to go",
+            )
         cache.untag(tag)
     report = cache.gc(dry_run=dry_run)
-    holders = {tag: run for tag, run in _runs_by_tag(place).items() if tag in report.tags}
+    holders = {tag: run for tag, run in runs_by_tag.items() if tag in report.tags}
     if json:
         emit_json({**asdict(report), "runs": {tag: holders.get(tag) for tag in report.tags}})
     else:

@@ -114,7 +114,9 @@ def weights_pull(
 
 @weights.command("add")
 def weights_add(
-    file: Annotated[str, typer.Argument(help="The file as it was published.", metavar="FILE")],
+    file: Annotated[
+        str, typer.Argument(help="The file, as published or as a run wrote it.", metavar="FILE")
+    ],
     name: Annotated[str, typer.Option("--as", metavar="NAME", help="See `avfd weights ls`.")],
     home: HomeOption = None,
     json: JsonOption = False,

@@ -42,6 +42,13 @@ def test_gc_gives_a_tag_up_when_told(called, home):
     assert list(_cache(home).tags()) == ["run-kept"]
 
 
+def test_gc_refuses_to_give_up_the_tag_of_a_run_that_is_there(called, home, capsys):
+    assert called("--untag", "run-kept") == 2
+
+    assert "one-001" in capsys.readouterr().err
+    assert "run-kept" in _cache(home).tags()
+
+
 def test_gc_refuses_a_tag_that_is_not_there(called, capsys):
     assert called("--untag", "run-never") == 2
 

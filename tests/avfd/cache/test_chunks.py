@@ -86,6 +86,12 @@ def test_chunks_of_zeros_stay_or_go(codecs: str, keep: bool) -> None:
     assert len(raw_chunks(array)) == (3 if keep else 2)
 
 
+def test_what_is_read_begins_a_page() -> None:
+    array = stored("plain")
+    array[:] = numbers(11)
+    assert RowStore(array).read(3, 9).ctypes.data % 4096 == 0
+
+
 @pytest.mark.parametrize("codecs", CODECS)
 def test_any_range_reads_as_zarr_reads_it(codecs: str) -> None:
     array = stored(codecs)
