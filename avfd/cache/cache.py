@@ -140,12 +140,15 @@ class Cache:
                     accepted="a snapshot that exists and a name never used before",
                 ) from error
 
-    def untag(self, name: str) -> None:
-        """Forget a tag; its name cannot be used again."""
+    def untag(self, *names: str) -> None:
+        """Forget tags: all, or none where one is not there. A name cannot be used again."""
         with store_errors(self._store.url):
-            if name not in self._store.repository.list_tags():
-                raise MissingError("no such tag", where=name, accepted=sorted(self.tags()))
-            self._store.repository.delete_tag(name)
+            there = self._store.repository.list_tags()
+            for name in names:
+                if name not in there:
+                    raise MissingError("no such tag", where=name, accepted=sorted(self.tags()))
+            for name in dict.fromkeys(names):
+                self._store.repository.delete_tag(name)
 
     def tags(self) -> dict[str, str]:
         """Tag → snapshot id."""

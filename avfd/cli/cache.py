@@ -155,7 +155,7 @@ def gc(
     if untag and dry_run:
         raise InputError("a dry run gives no tag up", where="--untag", found=", ".join(untag))
     runs_by_tag = _runs_by_tag(place)
-    for tag in dict.fromkeys(untag or ()):
+    for tag in untag or ():
         if tag in runs_by_tag:
             raise InputError(
                 "a run needs what the tag holds",
@@ -163,7 +163,7 @@ def gc(
                 found=runs_by_tag[tag],
                 next_step="delete the run's folder first, if it is to go",
             )
-        cache.untag(tag)
+    cache.untag(*untag or ())
     report = cache.gc(dry_run=dry_run)
     holders = {tag: run for tag, run in runs_by_tag.items() if tag in report.tags}
     if json:

@@ -30,7 +30,7 @@ def read(source: Source, notes: Notes) -> Iterator[Clip]:
     listed = Listed(notes)
     used: set[str] = set()
     for home, side, record in _records(source):
-        path = _find(source, home, side, record.file)
+        path = _find(source, home / side, record.file, record.where)
         if path is None:
             notes.count(MISSING, f"{side}/{record.file}")
             continue
@@ -61,9 +61,10 @@ def _records(source: Source) -> Iterator[tuple[PurePosixPath, str, Record]]:
                 yield home, match[1], record
 
 
-def _find(source: Source, home: PurePosixPath, side: str, file: str) -> str | None:
-    """A record's file, named from its side's folder or from the folder above."""
-    return source.files.find(str(home / side / file)) or source.files.find(str(home / file))
+def _find(source: Source, side: PurePosixPath, file: str, where: str) -> str | None:
+    """A file that is listed at `where`, named from its side's folder or from the folder above."""
+    places = (str(folder / file) for folder in (side, side.parent))
+    return next((found for place in places if (found := source.files.find(place, where))), None)
 
 
 def _clip(source: Source, path: str, home: PurePosixPath, side: str, record: Record) -> Clip:
@@ -72,7 +73,7 @@ def _clip(source: Source, path: str, home: PurePosixPath, side: str, record: Rec
         raise malformed("not a modify_type", record.where, kind, ", ".join(TYPES))
     video, audio = TYPES[kind]
     original = record.original
-    found = original and _find(source, home, side, original)
+    found = original and _find(source, home / side, original, record.where)
     model = record.fields.get("audio_model")
     return source.clip(
         path,
@@ -108,5 +109,5 @@ def _check_test_list(source: Source, notes: Notes) -> None:
         home, name = PurePosixPath(path).parent, PurePosixPath(path).name
         for line in source.text(path).splitlines() if name == TEST_LIST else []:
             file = line.strip()
-            if file and _find(source, home, "test", file) is None:
+            if file and _find(source, home / "test", file, str(source.root / path)) is None:
                 notes.count(MISSING, f"test/{file}")

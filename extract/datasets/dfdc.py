@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from avfd.clips import FAKE, REAL, Clip
+from avfd.clips import FAKE, REAL, Clip, check_inside
 from extract.datasets.base import MISSING, Notes, Source, reader
 from extract.datasets.files import beside, file_name, nfc, suffix
 from extract.datasets.labels import malformed, read_rows
@@ -112,7 +112,9 @@ def _beside(path: str, where: str | Path, name: str) -> str:
     """A file named in a label file, which lies in the same folder."""
     if not suffix(name):
         raise malformed("not a file name", where, name, "a name with its suffix, such as a.mp4")
-    return nfc(beside(path, name))
+    listed = beside(path, name)
+    check_inside(listed, str(where))
+    return nfc(listed)
 
 
 def _label(where: str | Path, word: object) -> str | None:

@@ -115,9 +115,14 @@ class Files:
     def _by_nfc(self) -> dict[str, str]:
         return {nfc(path): path for path in self.paths}
 
-    def find(self, path: str) -> str | None:
-        """The path as the disk spells it, whatever Unicode form it was listed in; None: absent."""
-        check_inside(path, str(self.root))
+    def find(self, path: str, where: str | None = None) -> str | None:
+        """The path as the disk spells it, whatever Unicode form it was listed in; None: absent.
+
+        Args:
+            path: relative to the root.
+            where: what listed it, for the error if it leads out of the root.
+        """
+        check_inside(path, where or str(self.root))
         return self._by_nfc.get(nfc(normpath(path)))
 
     def media(self, suffixes: frozenset[str] = MEDIA_SUFFIXES) -> list[str]:

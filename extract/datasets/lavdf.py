@@ -23,7 +23,7 @@ def read(source: Source, notes: Notes) -> Iterator[Clip]:
         notes.say(f"neither {LISTS[0]} nor {LISTS[1]} is here")
     for record in records(source, table) if table else []:
         home = PurePosixPath(table or "").parent
-        path = source.files.find(str(home / record.file))
+        path = source.files.find(str(home / record.file), record.where)
         if path is None:
             notes.count(MISSING, record.file)
             continue

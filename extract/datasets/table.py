@@ -219,7 +219,7 @@ def _present(source: Source, notes: Notes, row: Row, column: str) -> str | None:
         return None
     if Path(listed).is_absolute() and Path(listed).is_relative_to(source.root):
         listed = Path(listed).relative_to(source.root).as_posix()
-    path = source.files.find(listed)
+    path = source.files.find(listed, row.where)
     if path is None:
         notes.count(MISSING, nfc(listed))
     return path

@@ -49,10 +49,11 @@ def test_gc_refuses_to_give_up_the_tag_of_a_run_that_is_there(called, home, caps
     assert "run-kept" in _cache(home).tags()
 
 
-def test_gc_refuses_a_tag_that_is_not_there(called, capsys):
-    assert called("--untag", "run-never") == 2
+def test_gc_gives_no_tag_up_where_one_is_not_there(called, home, capsys):
+    assert called("--untag", "run-gone", "--untag", "run-never") == 2
 
     assert "run-gone, run-kept" in capsys.readouterr().err
+    assert list(_cache(home).tags()) == ["run-gone", "run-kept"]
 
 
 @pytest.fixture
