@@ -13,7 +13,7 @@ EXTRAS := extract,classify,opensmile,networks,demo,dev
 INSTALLED := $(VENV)/.installed
 WEIGHTS := $(VENV)/share/avfd/weights
 SOURCES := avfd extract classify tests benchmarks scripts
-PYTEST_ARGS ?= -n auto
+PYTEST_ARGS ?= -n auto --dist worksteal
 
 export AVFD_WEIGHTS ?= $(abspath $(WEIGHTS))
 

@@ -85,10 +85,12 @@ class Case:
 CASES: dict[str, Case] = {
     "avt2dwf": Case(
         {"audio": vectors(10, 30), "video": pictures(2, 8)},
+        clips=48,
         options="size_px=8,patch_px=4,epochs=15",
     ),
     "cnn3d": Case(
         {"video": pictures(7, 2)},
+        clips=48,
         options="epochs=6,batch=8,hidden=relu,first_sets=6,long_px=32,short_px=28,"
         "step_frames=21,train_stacks=1",
     ),
@@ -96,10 +98,10 @@ CASES: dict[str, Case] = {
     "finegrained": Case(
         {"audio": maps(100, 160), "video": pictures(4, 16)}, 48, "size_px=16,channels=4"
     ),
-    "resnet18": Case({"audio": maps(1, 6, 12)}),
+    "resnet18": Case({"audio": maps(1, 6, 12)}, clips=48),
     "syncstream": Case(
         {"audio": waves(2000), "video": pictures(5, 16)},
-        clips=48,
+        clips=36,
         options="epochs=8,width=4,size_px=16",
     ),
 }
