@@ -20,6 +20,9 @@ Status = Literal[0, 1, 2, 3]
 PENDING, DONE, FAILED, ABSENT = 0, 1, 2, 3
 STATUS_NAMES = {PENDING: "pending", DONE: "done", FAILED: "failed", ABSENT: "absent"}
 
+PROSE = ("summary", "licence", "source")
+"""Fields of a spec that do not decide a column's numbers."""
+
 MAX_RATE_HZ, MAX_SIZE_PX, MAX_MARGIN = 240, 2048, 4
 """Of face crops; beyond them something was mistyped."""
 
@@ -127,9 +130,7 @@ class BackboneSpec:
     def hashed(self) -> dict[str, object]:
         """The part of the spec that decides the numbers."""
         facts = asdict(self)
-        for prose in ("summary", "licence", "source"):
-            del facts[prose]
-        return facts
+        return {name: value for name, value in facts.items() if name not in PROSE}
 
     def fingerprint(
         self,

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from avfd import runs
-from avfd.errors import FingerprintError
+from avfd.differences import check_alike
 from avfd.home import Home
 from avfd.runs import Run
 from classify.choice import check_column
@@ -59,15 +59,13 @@ def check_columns(home: Home, run: Run, opened: Opened) -> dict[str, str]:
     columns = columns_of(home, run)
     for facts in columns.values():
         check_column(facts["spec"]["modality"], facts["name"], opened.readers)
-        found = opened.column(facts["name"]).fingerprint
-        if found != facts["fingerprint"]:
-            raise FingerprintError(
-                f"the column was written with other settings or weights than run {run.name} knows",
-                where=facts["name"],
-                found=found,
-                accepted=facts["fingerprint"],
-                next_step="extract it again with the run's settings, under another name or home",
-            )
+        check_alike(
+            f"the column was written with other settings or weights than run {run.name} knows",
+            where=facts["name"],
+            found=opened.column(facts["name"]).spec_facts,
+            accepted=facts,
+            next_step="extract it again with the run's settings, under another name or home",
+        )
     return {modality: facts["name"] for modality, facts in columns.items()}
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from avfd.cache import ClipColumn, ColumnReader, Reader
-from avfd.errors import FingerprintError
+from avfd.differences import check_alike
 from avfd.specs import DONE
 from classify.features import Index, Mask, Slots
 from classify.moments import small_pictures
@@ -187,13 +187,13 @@ def is_pixels(column: ColumnReader) -> bool:
 
 def check_same_fingerprint(columns: Mapping[str, ColumnReader]) -> None:
     """Refuse to pool columns that were not written with the same settings and weights."""
-    found = {name: column.fingerprint for name, column in columns.items()}
-    if len(set(found.values())) > 1:
-        raise FingerprintError(
-            "the data sets' columns were written with different settings or weights",
-            where=next(iter(columns.values())).name,
-            found=", ".join(f"{name}: {fingerprint}" for name, fingerprint in found.items()),
-            accepted="one fingerprint",
+    (first, expected), *others = columns.items()
+    for name, column in others:
+        check_alike(
+            f"{name}'s column was written with other settings or weights than {first}'s",
+            where=column.name,
+            found=column.spec_facts,
+            accepted=expected.spec_facts,
             next_step="extract the column again for one of them, with --as NAME for both",
         )
 

@@ -23,7 +23,8 @@ from avfd.cache.records import (
 from avfd.cache.store import Store, open_store, store_errors
 from avfd.cache.verify import find_bad_chunks, repair_chunks
 from avfd.cache.writer import reset_entries, write_columns
-from avfd.errors import FingerprintError, InputError, MissingError
+from avfd.differences import check_alike, facts_of
+from avfd.errors import InputError, MissingError
 from avfd.specs import BackboneSpec
 
 
@@ -90,16 +91,16 @@ class Cache:
         def body(root: zarr.Group) -> None:
             if column not in column_names(root):
                 create_column(root, column, spec, attributes)
-            elif (found := root[column].attrs["fingerprint"]) != fingerprint:
-                raise FingerprintError(
-                    "the column was written with other settings or weights",
-                    where=column,
-                    found=found,
-                    accepted=fingerprint,
-                    next_step="extract into another column with --as NAME",
-                )
-            else:
-                learn_teachers(root[column].attrs, attributes)
+                return
+            group = root[column]
+            check_alike(
+                "the column was written with other settings or weights",
+                where=column,
+                found=group.attrs,
+                accepted=facts_of(spec, fingerprint, facts),
+                next_step="extract into another column with --as NAME",
+            )
+            learn_teachers(group.attrs, attributes)
 
         self._store.change(f"column {column}", body)
 

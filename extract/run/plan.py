@@ -14,7 +14,8 @@ import numpy as np
 
 from avfd.cache import Cache, Reader
 from avfd.clips import Clip, read_table
-from avfd.errors import CacheError, FingerprintError, InputError, StoreError
+from avfd.differences import check_alike, facts_of
+from avfd.errors import CacheError, InputError, StoreError
 from avfd.home import DatasetFacts, Home
 from avfd.specs import FAILED, PENDING, BackboneSpec
 from extract.backbones import build, load_all
@@ -153,7 +154,7 @@ def make_plan(
         own = {n: files[n].path for n in backbone.spec.weights if n != FACE_MODEL}
         backbone.check(own)
     for column, spec in read.items():
-        _check_current(cache.snapshot(), column, fingerprint(spec, files))
+        _check_current(cache.snapshot(), column, spec, files)
     for column, spec in specs.items():
         known = replace(spec, licence=licence(spec, read, files))
         cache.ensure_column(column, known, fingerprint(spec, files), attributes(spec, files))
@@ -216,14 +217,16 @@ def _check_read(specs: Mapping[str, BackboneSpec], read: Mapping[str, BackboneSp
             )
 
 
-def _check_current(reader: Reader, column: str, wanted: str) -> None:
+def _check_current(
+    reader: Reader, column: str, spec: BackboneSpec, files: Mapping[str, WeightsFile]
+) -> None:
     """Refuse to read a cached column that its backbone would make otherwise now."""
-    if column in reader.columns and (found := reader.column(column).fingerprint) != wanted:
-        raise FingerprintError(
+    if column in reader.columns:
+        check_alike(
             "the column to be read was written with other settings or weights",
             where=column,
-            found=found,
-            accepted=wanted,
+            found=reader.column(column).spec_facts,
+            accepted=facts_of(spec, fingerprint(spec, files), attributes(spec, files)),
             next_step="give the backbones and weights that wrote it, or take another --home",
         )
 
