@@ -257,9 +257,7 @@ def test_several_data_sets_are_pooled(kit, tmp_path):
 
 def test_data_sets_with_unlike_columns_are_not_pooled(kit, tmp_path):
     home = two_datasets(kit, tmp_path, ("1" * 64, "2" * 64))
-    with pytest.raises(
-        FingerprintError, match="e.s column was written with other settings or weights than d.s"
-    ):
+    with pytest.raises(FingerprintError, match=r"e's column was written with other .* than d's"):
         fit(home, datasets=("d", "e"), audio="mel")
 
 
