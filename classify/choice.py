@@ -70,7 +70,7 @@ class FitOptions:
         picture_px, picture_gray: how pixel columns are made small first.
         trials: settings tried by a search on validation clips before the fit; None: none.
         runs: two or more finished runs whose scores are fused (with fusion "decision"); the
-            options above are then theirs.
+            options above but rule and seed are then theirs, and refused here.
         replicates: of the bootstrap that makes the intervals.
     """
 

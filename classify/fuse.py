@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from functools import reduce
 from typing import TYPE_CHECKING, Any
 
@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 COVERED = "covered_"
 _PLACE = ["key", "split", "fold"]
 _SAME = ("classes", "target", "folds", "datasets")
+_OF_FUSING = ("runs", "fusion", "rule", "seed", "replicates")
+_WORDS = {"datasets": "dataset", "test_datasets": "test-dataset"}  # where the option has another
 
 
 def fuse_runs(home: Home, options: FitOptions) -> FitReport:
@@ -40,6 +42,7 @@ def fuse_runs(home: Home, options: FitOptions) -> FitReport:
     The runs must have tested the same clips in the same folds. `weighted` and `stack` learn from
     validation clips that all runs scored and none trained on.
     """
+    check_fusing(options)
     members = [runs.load(home, name) for name in options.runs]
     _check(members, options)
     classes = members[0].facts["classes"]
@@ -55,18 +58,31 @@ def fuse_runs(home: Home, options: FitOptions) -> FitReport:
     return _write(home, options, members, fusions, scores, rates.tolist())
 
 
+def check_fusing(options: FitOptions) -> None:
+    """Refuse options that finished runs cannot follow any more."""
+    told = [field for field in fields(options) if field.name not in _OF_FUSING]
+    idle = [field.name for field in told if getattr(options, field.name) != field.default]
+    if idle:
+        raise InputError(
+            "finished runs are fused as they are",
+            where=", ".join(f"--{_WORDS.get(n, n.replace('_', '-'))}" for n in idle),
+            accepted="--fusion decision RUN RUN … with --rule and --seed",
+            next_step="leave it out, or give it to the fits that make the runs",
+        )
+
+
 def _check(members: Sequence[Run], options: FitOptions) -> None:
     """Refuse what cannot be fused."""
     if len(members) < 2 or len({run.name for run in members}) < len(members):
         raise InputError(
             "fusing takes two or more different runs", where="RUN", found=", ".join(options.runs)
         )
-    if options.fusion != "decision" or options.columns:
+    if options.fusion != "decision":
         raise InputError(
             "finished runs can only be fused by their decisions",
             where="--fusion",
             found=options.fusion,
-            accepted="--fusion decision RUN RUN …, without columns",
+            accepted="--fusion decision RUN RUN …",
         )
     check_rule(options.rule, len(members[0].facts["classes"]))
     for name in _SAME:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import fields
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any, cast
 
@@ -15,7 +14,6 @@ from avfd.errors import InputError
 from avfd.home import Home
 
 if TYPE_CHECKING:
-    from classify.choice import FitOptions
     from classify.compare import Comparison
     from classify.evaluate import EvaluateReport
     from classify.fit import FitReport
@@ -149,7 +147,6 @@ def fit(
         runs=tuple(run or ()),
         **cast("dict[str, Any]", words),
     )
-    _check_fusing(options)
     with progress("fitting") as update, watched(partial(_show, update)):
         report = train(Home.at(home).writable(), options)
     emit_json(report) if json else _tell_fit(report)
@@ -180,26 +177,6 @@ def _one(modality: str, columns: Sequence[str] | None) -> str | None:
             next_step="fit each by itself, then `avfd fit --fusion decision RUN RUN`",
         )
     return columns[0]
-
-
-OF_FUSING = {"runs", "fusion", "rule", "seed", "replicates"}
-"""Options that mean something where finished runs are fused."""
-WORD_OF = {"datasets": "dataset", "test_datasets": "test-dataset"}
-
-
-def _check_fusing(options: FitOptions) -> None:
-    """Refuse options that finished runs cannot follow any more."""
-    if not options.runs:
-        return
-    told = [f for f in fields(options) if f.name not in OF_FUSING]
-    idle = [f.name for f in told if getattr(options, f.name) != f.default]
-    if idle:
-        raise InputError(
-            "finished runs are fused as they are",
-            where=", ".join(f"--{WORD_OF.get(n, n.replace('_', '-'))}" for n in idle),
-            accepted="--fusion decision RUN RUN … with --rule and --seed",
-            next_step="leave it out, or give it to the fits that make the runs",
-        )
 
 
 def _check_words(words: Mapping[str, str]) -> None:

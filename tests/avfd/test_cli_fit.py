@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from avfd.cli.models import _check_fusing, _show
+from avfd.cli.models import _show
 from avfd.errors import InputError
-from classify.choice import FitOptions
 from classify.watching import Epoch, Trial
 
 
@@ -28,14 +27,13 @@ def test_the_bar_tells_of_epochs_and_trials():
     ]
 
 
-def test_options_that_finished_runs_cannot_follow_are_refused_by_name():
-    told = FitOptions(runs=("a", "b"), fusion="decision", datasets=("d",), folds=7, preset="small")
-    with pytest.raises(InputError, match="--dataset, --folds, --preset"):
-        _check_fusing(told)
+def test_options_that_finished_runs_cannot_follow_are_refused_by_name(tmp_path):
+    from avfd.cli import app
 
-
-def test_fusing_takes_a_rule_and_a_seed():
-    _check_fusing(FitOptions(runs=("a", "b"), fusion="decision", rule="or", seed=3))
+    told = ["--dataset", "d", "--folds", "7", "--preset", "small"]
+    call = ["fit", "a", "b", "--fusion", "decision", *told, "--home", str(tmp_path)]
+    with pytest.raises(InputError, match="--dataset, --folds, --preset: finished runs"):
+        app(call, standalone_mode=False)
 
 
 @pytest.mark.parametrize("modality", ["audio", "video"])
