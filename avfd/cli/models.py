@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any, cast
 
@@ -31,7 +31,8 @@ CHOICES: Words = {
     "cross": ("sides", "whole", "2d3mf"),
 }
 PREFERENCE_HELP = (
-    "Where a fusion is not told its columns it takes the first that is cached. Audio: "
+    "A fusion takes the columns that are named; of fewer than two, also the first cached one of "
+    "each modality without a name. Audio: "
     "eat, emotion2vec, xvector, compare2016, emobase2010, compare2016-functionals, mel, mfcc, "
     "waveform, then others by name. "
     "Video: marlin-base, efficientface, faces, face_track, then others by name. "
@@ -67,8 +68,12 @@ def fit(
         list[str] | None,
         typer.Option("--leave-out", metavar="METHOD", help="A manipulation only the test has."),
     ] = None,
-    audio: Annotated[list[str] | None, typer.Option(metavar="B", help="Audio column.")] = None,
-    video: Annotated[list[str] | None, typer.Option(metavar="B", help="Video column.")] = None,
+    audio: Annotated[
+        list[str] | None, typer.Option(metavar="B", help="Audio column; repeat it to fuse several.")
+    ] = None,
+    video: Annotated[
+        list[str] | None, typer.Option(metavar="B", help="Video column; repeat it to fuse several.")
+    ] = None,
     model: Annotated[
         str | None,
         typer.Option(metavar="M", help="lightgbm, td3mf, …; options as NAME:key=value,…."),
@@ -131,8 +136,8 @@ def fit(
         leave_out=tuple(leave_out or ()),
         protocol=protocol,
         folds=folds,
-        audio=_one("audio", audio),
-        video=_one("video", video),
+        audio=tuple(audio or ()),
+        video=tuple(video or ()),
         model=model,
         audio_model=audio_model,
         video_model=video_model,
@@ -164,21 +169,6 @@ def _show(update: Progress, news: Epoch | Trial) -> None:
     update(news.number, news.most, words)
 
 
-def _one(modality: str, columns: Sequence[str] | None) -> str | None:
-    """The only column of a modality."""
-    if not columns:
-        return None
-    if len(columns) > 1:
-        raise InputError(
-            f"a model sees one {modality} column",
-            where=f"--{modality}",
-            found=", ".join(columns),
-            accepted="one",
-            next_step="fit each by itself, then `avfd fit --fusion decision RUN RUN`",
-        )
-    return columns[0]
-
-
 def _check_words(words: Mapping[str, str]) -> None:
     for option, word in words.items():
         if word not in CHOICES[option]:
@@ -192,7 +182,9 @@ def _check_words(words: Mapping[str, str]) -> None:
 
 
 def _tell_fit(report: FitReport) -> None:
-    took = ", ".join(f"{modality} {column}" for modality, column in report.columns.items())
+    from classify.keys import modality_of
+
+    took = ", ".join(f"{modality_of(key)} {column}" for key, column in report.columns.items())
     models = ", ".join(f"{member}: {model}" for member, model in report.models.items())
     clips = ", ".join(f"{side} {n}" for side, n in report.clips.items())
     say(f"took {took or 'runs'}; {models}; fusion {report.fusion}; clips: {clips}")

@@ -288,6 +288,7 @@ def test_a_fusion_of_runs_counts_clips_without_a_modality_as_a_joint_fit_does(pa
     [
         ({"datasets": ("d",), "folds": 7, "preset": "small"}, "--dataset, --folds, --preset"),
         ({"audio": "mel", "test_datasets": ("e",)}, "--test-dataset, --audio"),
+        ({"audio": ("mel", "mfcc"), "video": "faces"}, "--audio, --video"),
         ({"model": "svm", "validate": True, "picture_px": 8}, "--model, --validate, --picture-px"),
     ],
 )
