@@ -18,6 +18,7 @@ from classify.columns import PictureOptions, Unit
 from classify.data import Opened, samples_of
 from classify.features import Samples
 from classify.fusion import Fusion
+from classify.keys import keyed
 from classify.model import Model
 from classify.windows import Floats, Scores
 
@@ -41,21 +42,17 @@ def fitted_runs(home: Home, run: Run) -> Iterator[Run]:
 
 
 def columns_of(home: Home, run: Run) -> dict[str, dict[str, Any]]:
-    """Modality → facts of every column that the run reads.
-
-    Where fused runs read several columns of one modality, the later ones are `modality_column`.
-    """
-    columns: dict[str, dict[str, Any]] = {}
+    """Key (`classify.keys`) → facts of every column that the run reads, each once."""
+    known: dict[str, dict[str, Any]] = {}
     for fitted in fitted_runs(home, run):
-        for modality, facts in fitted.facts["columns"].items():
-            known = columns.setdefault(modality, facts)
-            if known["name"] != facts["name"]:
-                columns[f"{modality}_{facts['name']}"] = facts
-    return columns
+        for facts in fitted.facts["columns"].values():
+            known.setdefault(facts["name"], facts)
+    keys = keyed((facts["spec"]["modality"], name) for name, facts in known.items())
+    return {key: known[name] for key, name in keys.items()}
 
 
 def check_columns(home: Home, run: Run, opened: Opened) -> dict[str, str]:
-    """Modality → column, after making sure that they were written as the run's were."""
+    """Key → column, after making sure that they were written as the run's were."""
     columns = columns_of(home, run)
     for facts in columns.values():
         check_column(facts["spec"]["modality"], facts["name"], opened.readers)
@@ -66,7 +63,7 @@ def check_columns(home: Home, run: Run, opened: Opened) -> dict[str, str]:
             accepted=facts,
             next_step="extract it again with the run's settings, under another name or home",
         )
-    return {modality: facts["name"] for modality, facts in columns.items()}
+    return {key: facts["name"] for key, facts in columns.items()}
 
 
 def score_units(home: Home, run: Run, units: Sequence[Unit], opened: Opened) -> Scores:
@@ -81,7 +78,7 @@ def score_units(home: Home, run: Run, units: Sequence[Unit], opened: Opened) -> 
 
 def run_samples(run: Run, units: Sequence[Unit], opened: Opened) -> Samples:
     """The units with the columns of a fitted run."""
-    columns = {modality: facts["name"] for modality, facts in run.facts["columns"].items()}
+    columns = {key: facts["name"] for key, facts in run.facts["columns"].items()}
     told = run.facts["options"]
     pictures = PictureOptions(told["picture_px"], told["picture_gray"])
     return samples_of(units, run.facts["classes"], opened, columns, pictures)

@@ -6,11 +6,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from avfd.asks import parse
 from avfd.cache import ColumnReader, Reader
 from avfd.errors import InputError, MissingError
 from classify import estimators
 from classify.estimators.base import Balance, Estimator, EstimatorOptions
 from classify.fusion import Rule, check_rule
+from classify.keys import MODALITIES, keyed, modality_of
 from classify.model import MemberOptions, ModelOptions
 from classify.protocols.crossing import CROSSES, WORDS, Cross
 from classify.windows import Windows
@@ -55,7 +57,8 @@ class FitOptions:
             "leave-one-dataset-out" and "leave-one-manipulation-out" make a fold of each.
         folds: group-wise folds instead of a protocol; every clip is then scored once, by the
             model that did not see its group.
-        audio, video: columns; see PREFERENCE for what is taken where fusion needs one.
+        audio, video: a column, or several of which a fusion makes use; see PREFERENCE for what
+            a fusion takes where fewer than two are named.
         model: estimator of every modality, with options after a colon
             (`td3mf:fusion=audio-reuse`); audio_model, video_model: of one (decision fusion).
         fusion: "none", "feature" or "decision".
@@ -70,7 +73,7 @@ class FitOptions:
         picture_px, picture_gray: how pixel columns are made small first.
         trials: settings tried by a search on validation clips before the fit; None: none.
         runs: two or more finished runs whose scores are fused (with fusion "decision"); the
-            options above are then theirs.
+            options above but rule and seed are then theirs, and refused here.
         replicates: of the bootstrap that makes the intervals.
     """
 
@@ -80,8 +83,8 @@ class FitOptions:
     leave_out: tuple[str, ...] = ()
     protocol: str | None = None
     folds: int | None = None
-    audio: str | None = None
-    video: str | None = None
+    audio: str | tuple[str, ...] | None = None
+    video: str | tuple[str, ...] | None = None
     model: str | None = None
     audio_model: str | None = None
     video_model: str | None = None
@@ -106,11 +109,20 @@ class FitOptions:
     runs: tuple[str, ...] = ()
     replicates: int = 2000
 
+    def __post_init__(self) -> None:
+        for modality in MODALITIES:
+            names = self.named(modality)
+            object.__setattr__(self, modality, names if len(names) > 1 else next(iter(names), None))
+
+    def named(self, modality: str) -> tuple[str, ...]:
+        """The columns of a modality that are named, in their order."""
+        asked: str | Sequence[str] | None = getattr(self, modality)
+        return tuple(filter(None, (asked,) if isinstance(asked, str) else asked or ()))
+
     @property
     def columns(self) -> dict[str, str]:
-        """Modality → column, of those named."""
-        named = {"audio": self.audio, "video": self.video}
-        return {modality: name for modality, name in named.items() if name}
+        """Key (see `classify.keys`) → column, of those named."""
+        return keyed((modality, name) for modality in MODALITIES for name in self.named(modality))
 
     @property
     def windows(self) -> Windows:
@@ -127,13 +139,7 @@ def check_options(options: FitOptions) -> None:
                 found=getattr(options, name),
                 accepted=", ".join(accepted),
             )
-    if options.fusion == "none" and len(options.columns) > 1:
-        raise InputError(
-            "two columns need a fusion",
-            where="--fusion",
-            found="none",
-            accepted="feature, decision",
-        )
+    _check_columns(options)
     if options.protocol and options.folds:
         raise InputError("a protocol and folds exclude each other", where="--protocol, --folds")
     if options.test_datasets and (options.folds or options.protocol in WORDS):
@@ -176,37 +182,77 @@ def check_options(options: FitOptions) -> None:
     own = [m for m in (options.audio_model, options.video_model) if m]
     if options.fusion == "feature" and own:
         raise InputError(
-            "feature fusion has one model for both modalities",
+            "feature fusion has one model for all columns",
             where="--audio-model, --video-model",
             found=", ".join(own),
             accepted="--model",
+        )
+    _check_several(options)
+
+
+def _check_columns(options: FitOptions) -> None:
+    """Refuse a column that is named twice, and several of which nothing makes use."""
+    for modality in MODALITIES:
+        names = options.named(modality)
+        if len(set(names)) < len(names):
+            raise InputError(
+                "a column is named twice",
+                where=f"--{modality}",
+                found=", ".join(names),
+                accepted="each once",
+            )
+    if options.fusion == "none" and len(options.columns) > 1:
+        raise InputError(
+            "several columns need a fusion",
+            where="--fusion",
+            found="none",
+            accepted="feature, decision",
         )
 
 
 def _check_own_models(options: FitOptions) -> None:
     """Refuse a model of a modality that is not there to be modelled."""
+    if options.fusion != "none" and len(options.columns) < 2:
+        return  # the fusion takes a column of each modality
     own = {"audio": options.audio_model, "video": options.video_model}
     for modality, model in own.items():
-        if model and options.fusion == "none" and modality not in options.columns:
+        if model and modality not in options.columns:
+            fuse = ", or ask for --fusion decision" if options.fusion == "none" else ""
             raise InputError(
                 f"there is no {modality} column to model",
                 where=f"--{modality}-model",
                 found=model,
-                next_step=f"name one with --{modality}, or ask for --fusion decision",
+                next_step=f"name one with --{modality}{fuse}",
             )
 
 
-def model_options(options: FitOptions, modalities: tuple[str, ...], classes: int) -> ModelOptions:
-    """The model that was asked for, on these modalities."""
+def _check_several(options: FitOptions) -> None:
+    """Refuse several columns of one modality for a model that sees one of each."""
+    model = parse(options.model or DEFAULT_MODEL).name
+    if options.fusion != "feature" or estimators.kind_of(model).several:
+        return
+    for modality in MODALITIES:
+        names = options.named(modality)
+        if len(names) > 1:
+            able = [name for name in estimators.names() if estimators.kind_of(name).several]
+            raise InputError(
+                f"{model} sees one {modality} column",
+                where=f"--{modality}",
+                found=", ".join(names),
+                accepted=f"one; several with --model {', '.join(able)}",
+                next_step="take such a model, or --fusion decision for a model a column",
+            )
+
+
+def model_options(options: FitOptions, keys: tuple[str, ...], classes: int) -> ModelOptions:
+    """The model that was asked for, on the columns under these keys (`classify.keys`)."""
     check_rule(options.rule, classes)
     common = options.model or DEFAULT_MODEL
     own = {"audio": options.audio_model or common, "video": options.video_model or common}
-    if options.fusion == "decision":
-        members = {m: MemberOptions(own[m], (m,)) for m in modalities}
-    elif len(modalities) > 1:
-        members = {"audio+video": MemberOptions(common, modalities)}
+    if options.fusion == "decision" or len(keys) == 1:
+        members = {key: MemberOptions(own[modality_of(key)], (key,)) for key in keys}
     else:
-        members = {m: MemberOptions(own[m], (m,)) for m in modalities}
+        members = {"+".join(dict.fromkeys(map(modality_of, keys))): MemberOptions(common, keys)}
     told = EstimatorOptions(
         classes,
         options.seed,
@@ -233,7 +279,7 @@ def _windows(options: FitOptions, built: Sequence[Estimator]) -> Windows:
 
 
 def choose_columns(options: FitOptions, readers: Mapping[str, Reader]) -> dict[str, str]:
-    """Modality → column: those named, and for a fusion the preferred one where none is."""
+    """Key → column: those named; for a fusion of fewer than two the preferred one of the rest."""
     cached = common_columns(readers)
     named = options.columns
     if options.fusion == "none" and not named:
@@ -244,10 +290,11 @@ def choose_columns(options: FitOptions, readers: Mapping[str, Reader]) -> dict[s
             accepted=", ".join(sorted(cached)) or "none is cached yet",
             next_step="name one, or ask for --fusion decision",
         )
-    wanted = ("audio", "video") if options.fusion != "none" else tuple(named)
-    chosen = {m: named.get(m) or preferred(m, cached, readers) for m in wanted}
-    for modality, name in chosen.items():
-        check_column(modality, name, readers)
+    chosen = named
+    if options.fusion != "none" and len(named) < 2:
+        chosen = {m: named.get(m) or preferred(m, cached, readers) for m in MODALITIES}
+    for key, name in chosen.items():
+        check_column(modality_of(key), name, readers)
     return chosen
 
 

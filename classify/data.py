@@ -13,6 +13,7 @@ from avfd.home import Home
 from avfd.specs import DONE, PENDING, STATUS_NAMES
 from classify.columns import CacheSource, PictureOptions, Unit
 from classify.features import Index, Mask, Samples, Sequences
+from classify.keys import modality_of, titles
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,7 @@ def samples_of(
     columns: Mapping[str, str],
     pictures: PictureOptions,
 ) -> Samples:
-    """The units as samples, with a sequence a modality.
+    """The units as samples, with a sequence a column.
 
     A label that is none of the classes counts as unlabelled.
     """
@@ -63,8 +64,8 @@ def samples_of(
         groups=tuple(unit.group for unit in units),
         y=numbers(unit.label for unit in units),
         features={
-            modality: Sequences.of(CacheSource(opened.readers, column, units, pictures))
-            for modality, column in columns.items()
+            key: Sequences.of(CacheSource(opened.readers, column, units, pictures))
+            for key, column in columns.items()
         },
         part_labels={
             "audio": numbers(unit.audio_label for unit in units),
@@ -76,11 +77,11 @@ def samples_of(
 
 def check_covered(samples: Samples) -> None:
     """Refuse columns in which no clip has values."""
-    for modality, sequences in samples.features.items():
+    for key, sequences in samples.features.items():
         if not sequences.covered.any():
             datasets = ", ".join(sorted(set(samples.datasets)))
             raise MissingError(
-                f"no clip has values in this {modality} column",
+                f"no clip has values in this {modality_of(key)} column",
                 where=sequences.source.name,
                 found=f"{len(samples)} clips of {datasets}, all pending, failed or absent",
                 next_step="see `avfd cache show`, or take another column",
@@ -90,48 +91,55 @@ def check_covered(samples: Samples) -> None:
 def status_counts(
     units: Sequence[Unit], columns: Mapping[str, str], opened: Opened
 ) -> dict[str, dict[str, int]]:
-    """Modality → status name → clips of these units."""
+    """Key of the column → status name → clips of these units."""
     out: dict[str, dict[str, int]] = {}
-    for modality, name in columns.items():
+    for key, name in columns.items():
         counts = np.zeros(len(STATUS_NAMES), dtype=int)
         for dataset, reader in opened.readers.items():
-            keys = [key for unit in units if unit.dataset == dataset for key in unit.keys]
-            statuses = reader.column(name).statuses(keys)
+            clips = [clip for unit in units if unit.dataset == dataset for clip in unit.keys]
+            statuses = reader.column(name).statuses(clips)
             counts += np.bincount(statuses, minlength=len(STATUS_NAMES))
-        out[modality] = {STATUS_NAMES[i]: int(n) for i, n in enumerate(counts) if n}
+        out[key] = {STATUS_NAMES[i]: int(n) for i, n in enumerate(counts) if n}
     return out
 
 
 def partial_notes(samples: Samples) -> list[str]:
-    """A sentence for each modality that clips lack while another one covers them."""
-    return lacking_notes({m: s.covered for m, s in samples.features.items()})
+    """A sentence for each column that clips lack while another one covers them."""
+    return lacking_notes({name: s.covered for name, s in _titled(samples).items()})
+
+
+def _titled(samples: Samples) -> dict[str, Sequences]:
+    """Sequences by what people call their columns."""
+    said = titles({key: s.source.name for key, s in samples.features.items()})
+    return {said[key]: s for key, s in samples.features.items()}
 
 
 def lacking_notes(covered: Mapping[str, Mask]) -> list[str]:
-    """The same from modality → which clips have it, [clips] each."""
+    """The same from column → which clips have it, [clips] each."""
     notes = []
-    for modality, there in covered.items():
-        others = [c for m, c in covered.items() if m != modality]
+    for name, there in covered.items():
+        others = [c for other, c in covered.items() if other != name]
         alone = int((~there & np.any(others, axis=0)).sum()) if others else 0
         if alone:
-            rest = ", ".join(m for m in covered if m != modality)
-            notes.append(f"{alone} clips without {modality} are scored by their {rest} alone.")
+            rest = ", ".join(other for other in covered if other != name)
+            what = f"their {rest} alone" if len(others) == 1 else f"what they have of {rest}"
+            notes.append(f"{alone} clips without {name} are scored by {what}.")
     return notes
 
 
 def telling_notes(samples: Samples, classes: Sequence[str]) -> list[str]:
-    """A sentence for each modality that some classes lack in all their clips and the rest in none.
+    """A sentence for each column that some classes lack in all their clips and the rest in none.
 
     Whoever knows that alone knows the label, and a model may learn nothing else.
     """
     notes = []
-    for modality, sequences in samples.features.items():
+    for title, sequences in _titled(samples).items():
         by_class = {name: sequences.covered[samples.y == i] for i, name in enumerate(classes)}
         having = [name for name, there in by_class.items() if len(there) and there.all()]
         lacking = [name for name, there in by_class.items() if len(there) and not there.any()]
         if having and lacking and len(having) + len(lacking) == len(classes):
             notes.append(
-                f"Whether a clip has {modality} tells its label: {', '.join(having)} always has it,"
+                f"Whether a clip has {title} tells its label: {', '.join(having)} always has it,"
                 f" {', '.join(lacking)} never."
             )
     return notes
@@ -142,11 +150,11 @@ def coverage_notes(
 ) -> list[str]:
     """Sentences on clips that a column does not cover."""
     notes = []
-    for modality, counts in statuses.items():
+    for key, counts in statuses.items():
         rest = {name: n for name, n in counts.items() if name != STATUS_NAMES[DONE]}
         if rest:
             said = ", ".join(f"{n} {name}" for name, n in rest.items())
-            notes.append(f"{columns[modality]} does not cover {sum(rest.values())} clips: {said}.")
+            notes.append(f"{columns[key]} does not cover {sum(rest.values())} clips: {said}.")
         if counts.get(STATUS_NAMES[PENDING]):
-            notes.append(f"{columns[modality]} is not fully extracted: run `avfd extract` again.")
+            notes.append(f"{columns[key]} is not fully extracted: run `avfd extract` again.")
     return notes

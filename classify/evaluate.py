@@ -43,7 +43,7 @@ class EvaluateReport:
         dataset: the data set evaluated; None: all of the run's own.
         split: as asked for.
         clips, labelled: how many were scored, and how many of them have a label.
-        coverage: modality → pending, done, failed, absent → clips; empty for stored scores.
+        coverage: key of the column → pending, done, failed, absent → clips; of stored scores empty.
         metrics: the metrics' report as JSON; None where no clip has a label.
         scores_path: the table of scores.
         notes: sentences that must stand beside the results.
@@ -300,7 +300,7 @@ def _write(
 ) -> tuple[pd.DataFrame, Path]:
     """Score the units and keep tables and metrics in the run's folder."""
     classes, rates = run.facts["classes"], run.facts["base_rates"]
-    columns = {m: str(facts["name"]) for m, facts in columns_of(home, run).items()}
+    columns = {key: str(facts["name"]) for key, facts in columns_of(home, run).items()}
     samples = samples_of(units, classes, opened, columns, PictureOptions())
     scores = score_units(home, run, units, opened)
     frame = scores_frame(samples, scores, classes, np.array(rates), split="test", fold=0)

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avfd.errors import InputError
+from classify.keys import apart
 from classify.moments import at_rate, contrast, moments, shifts
 
 Index = NDArray[np.intp]
@@ -293,7 +294,7 @@ class Samples:
         datasets: data set of each.
         groups: group of each; a group never stands on two sides.
         y: class number of each, -1 where unlabelled, [samples].
-        features: modality → sequences.
+        features: key → sequences (`classify.keys`).
         part_labels: "audio", "video" → class number of that track alone, -1 where unknown,
             [samples]; empty where nobody asks (of emotions, say).
         segments: fake stretches of each in seconds, None where unknown; empty where nobody asks.
@@ -334,6 +335,6 @@ class Samples:
             tuple(self.segments[i] for i in index.tolist()) if self.segments else (),
         )
 
-    def only(self, modalities: Sequence[str]) -> Samples:
-        """The same samples with some of their modalities."""
-        return replace(self, features={name: self.features[name] for name in modalities})
+    def only(self, keys: Sequence[str]) -> Samples:
+        """The same samples with some of their columns, keyed as if there were no others."""
+        return replace(self, features={own: self.features[k] for own, k in apart(keys).items()})

@@ -49,13 +49,13 @@ class FitReport:
     Attributes:
         run, path: name and folder of the run.
         datasets, protocol, target: what it rests on.
-        columns: modality → column; of fused runs empty.
+        columns: key (`classify.keys`) → column; of fused runs empty.
         models: member → estimator; of fused runs run → "run".
         fusion, rule: as asked for; the rule matters with decision fusion only.
         leaky: the protocol lets one group stand on two sides.
         classes: class names.
         clips: side → samples, each counted once.
-        coverage: modality → pending, done, failed, absent → clips.
+        coverage: key of the column → pending, done, failed, absent → clips.
         metrics: side → the metrics' report as JSON (`classify.metrics.Report`).
         notes: sentences that must stand beside the results.
     """

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import asdict
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, fields
 from functools import reduce
 from typing import TYPE_CHECKING, Any
 
@@ -13,10 +13,11 @@ from avfd import runs
 from avfd.errors import InputError
 from avfd.home import Home
 from avfd.runs import Run
-from classify.apply import FUSED, columns_of
+from classify.apply import FUSED, columns_of, fitted_runs
 from classify.choice import FitOptions
 from classify.data import lacking_notes
 from classify.fusion import Fusion, check_rule
+from classify.keys import MODALITIES, keyed, modality_of, titles
 from classify.metrics import BootstrapOptions
 from classify.provenance import versions
 from classify.run_figures import write_figures
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
 COVERED = "covered_"
 _PLACE = ["key", "split", "fold"]
 _SAME = ("classes", "target", "folds", "datasets")
+_OF_FUSING = ("runs", "fusion", "rule", "seed", "replicates")
+_WORDS = {"datasets": "dataset", "test_datasets": "test-dataset"}  # where the option has another
 
 
 def fuse_runs(home: Home, options: FitOptions) -> FitReport:
@@ -40,10 +43,12 @@ def fuse_runs(home: Home, options: FitOptions) -> FitReport:
     The runs must have tested the same clips in the same folds. `weighted` and `stack` learn from
     validation clips that all runs scored and none trained on.
     """
+    check_fusing(options)
     members = [runs.load(home, name) for name in options.runs]
     _check(members, options)
     classes = members[0].facts["classes"]
-    frame = _aligned(members)
+    columns = _columns(home, members)
+    frame = _aligned(members, columns)
     parts = {run.name: _probabilities(frame, i, classes) for i, run in enumerate(members)}
     rates = np.mean([run.facts["base_rates"] for run in members], axis=0)
     fusions, fused = [], np.full((len(frame), len(classes)), np.nan)
@@ -52,7 +57,21 @@ def fuse_runs(home: Home, options: FitOptions) -> FitReport:
         fusions.append(_fusion(options.rule, parts, frame, here, classes))
         fused[here] = fusions[-1].combine({name: p[here] for name, p in parts.items()})
     scores = _table(frame, fused, classes, rates)
-    return _write(home, options, members, fusions, scores, rates.tolist())
+    lacking = _lacking(scores, titles({k: n for own in columns for k, n in own.values()}))
+    return _write(home, options, members, fusions, scores, rates.tolist(), lacking)
+
+
+def check_fusing(options: FitOptions) -> None:
+    """Refuse options that finished runs cannot follow any more."""
+    told = [field for field in fields(options) if field.name not in _OF_FUSING]
+    idle = [field.name for field in told if getattr(options, field.name) != field.default]
+    if idle:
+        raise InputError(
+            "finished runs are fused as they are",
+            where=", ".join(f"--{_WORDS.get(n, n.replace('_', '-'))}" for n in idle),
+            accepted="--fusion decision RUN RUN … with --rule and --seed",
+            next_step="leave it out, or give it to the fits that make the runs",
+        )
 
 
 def _check(members: Sequence[Run], options: FitOptions) -> None:
@@ -61,12 +80,12 @@ def _check(members: Sequence[Run], options: FitOptions) -> None:
         raise InputError(
             "fusing takes two or more different runs", where="RUN", found=", ".join(options.runs)
         )
-    if options.fusion != "decision" or options.columns:
+    if options.fusion != "decision":
         raise InputError(
             "finished runs can only be fused by their decisions",
             where="--fusion",
             found=options.fusion,
-            accepted="--fusion decision RUN RUN …, without columns",
+            accepted="--fusion decision RUN RUN …",
         )
     check_rule(options.rule, len(members[0].facts["classes"]))
     for name in _SAME:
@@ -81,9 +100,27 @@ def _check(members: Sequence[Run], options: FitOptions) -> None:
             )
 
 
-def _aligned(members: Sequence[Run]) -> pd.DataFrame:
+def _columns(home: Home, members: Sequence[Run]) -> list[dict[str, tuple[str, str]]]:
+    """Of each run: a column's key there → its key among the columns of all runs, and its name.
+
+    Nothing where no run reads several columns of a modality: keys are the modalities then, and a
+    clip has a modality where any run had it.
+    """
+    fitted = [one for run in members for one in fitted_runs(home, run)]
+    if all(set(one.facts["columns"]) <= set(MODALITIES) for one in fitted):
+        return [{} for _ in members]
+    every = [columns_of(home, run) for run in members]
+    pairs = [(modality_of(key), c["name"]) for own in every for key, c in own.items()]
+    keys = {name: key for key, name in keyed(dict.fromkeys(pairs)).items()}
+    return [{key: (keys[c["name"]], c["name"]) for key, c in own.items()} for own in every]
+
+
+def _aligned(
+    members: Sequence[Run], columns: Sequence[Mapping[str, tuple[str, str]]]
+) -> pd.DataFrame:
     """The runs' tables side by side, a row a clip, side and fold that all of them scored."""
-    tables = [run.scores() for run in members]
+    named = [{COVERED + key: COVERED + to for key, (to, _) in own.items()} for own in columns]
+    tables = [run.scores().rename(columns=n) for run, n in zip(members, named, strict=True)]
     tested = [_tested(table) for table in tables]
     for run, places in zip(members[1:], tested[1:], strict=True):
         if places != tested[0]:
@@ -128,7 +165,7 @@ def _fusion(
         raise InputError(
             "the rule needs validation clips that all runs scored, and there are none",
             where=f"--rule {rule}",
-            next_step="take --rule mean, or fit both columns at once with --audio and --video",
+            next_step="take --rule mean, or name the columns to one fit with --fusion decision",
         )
     y = frame["label"].map({name: i for i, name in enumerate(classes)}).to_numpy()[held]
     return fusion.fit({name: p[held] for name, p in parts.items()}, y.astype(np.intp))
@@ -145,17 +182,21 @@ def _table(
         out[PREFIX + name] = filled[:, i]
     out["covered"] = covered
     parts = [c for c in frame.columns if ":covered_" in c]
-    for modality in dict.fromkeys(c.split(":covered_")[1] for c in parts):
-        mine = [c for c in parts if c.endswith(f":covered_{modality}")]
-        out[f"covered_{modality}"] = frame[mine].any(axis=1)
+    for key in dict.fromkeys(c.split(":covered_")[1] for c in parts):
+        mine = [c for c in parts if c.endswith(f":covered_{key}")]
+        out[f"covered_{key}"] = frame[mine].any(axis=1)
     return out
 
 
-def _lacking(scores: pd.DataFrame) -> list[str]:
-    """How many clips were decided without a modality; each is counted once."""
+def _lacking(scores: pd.DataFrame, said: Mapping[str, str]) -> list[str]:
+    """How many clips were decided without a column; each is counted once.
+
+    Args:
+        said: key → what people call it, where that is not the key.
+    """
     clips = scores.drop_duplicates("key")
-    own = [c for c in clips.columns if c.startswith(COVERED)]
-    return lacking_notes({c[len(COVERED) :]: clips[c].to_numpy(dtype=bool) for c in own})
+    own = [c[len(COVERED) :] for c in clips.columns if c.startswith(COVERED)]
+    return lacking_notes({said.get(k, k): clips[COVERED + k].to_numpy(dtype=bool) for k in own})
 
 
 def _write(
@@ -165,13 +206,14 @@ def _write(
     fusions: Sequence[Fusion],
     scores: pd.DataFrame,
     rates: list[float],
+    lacking: Sequence[str],
 ) -> FitReport:
     from classify.fit import FitReport
 
     first = members[0].facts
     metrics = metrics_by_side(scores, rates, options.replicates, options.seed)
     said = (note for run in members for note in run.facts["notes"])
-    notes = tuple(dict.fromkeys((*_lacking(scores), *said)))
+    notes = tuple(dict.fromkeys((*lacking, *said)))
     stem = runs.stem_of("+".join(first["datasets"]), "fused", options.rule)
     with runs.writing(home, stem) as partial:
         for number, fusion in enumerate(fusions):
@@ -213,8 +255,8 @@ def _facts(
     media = {each for run in members for each in run.facts.get("training_media", ())}
     columns: dict[str, Any] = {}
     for run in members:
-        for modality, facts in columns_of(home, run).items():
-            columns.setdefault(f"{run.name}:{modality}", facts)
+        for key, facts in columns_of(home, run).items():
+            columns.setdefault(f"{run.name}:{key}", facts)
     return {
         "kind": FUSED,
         "runs": [run.name for run in members],

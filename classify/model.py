@@ -1,4 +1,4 @@
-"""What a run has learnt: one estimator, or one a modality and how their verdicts are joined."""
+"""What a run has learnt: one estimator, or several and how their verdicts are joined."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ class JudgesTracks(Protocol):
 
 @dataclass(frozen=True)
 class MemberOptions:
-    """One estimator of a model: how it is asked for, and the modalities it sees.
+    """One estimator of a model: how it is asked for, and the columns it sees.
 
     Attributes:
         model: registered name, options after a colon: see `avfd.asks`.
-        modalities: in the order in which it gets them.
+        modalities: the columns' keys (`classify.keys`) in the order in which it gets them.
     """
 
     model: str
@@ -94,7 +94,7 @@ class Model:
             seen = self._cut(training.only(member.modalities))
             if not any(track.covered.any() for track in seen.features.values()):
                 raise InputError(
-                    "no training clip is covered by the columns of a modality",
+                    "no training clip is covered by the columns of a model",
                     where=", ".join(member.modalities),
                     found=f"{len(training)} training clips, none covered",
                     next_step="extract the column for more clips, or fit without it: "

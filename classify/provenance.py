@@ -40,11 +40,11 @@ def versions() -> dict[str, str]:
 
 
 def columns_facts(columns: Mapping[str, str], opened: Opened) -> dict[str, dict[str, Any]]:
-    """Modality → what the cache knows of its column."""
+    """Key → what the cache knows of its column."""
     facts = {}
-    for modality, name in columns.items():
+    for key, name in columns.items():
         column = opened.column(name)
-        facts[modality] = {
+        facts[key] = {
             "name": name,
             "fingerprint": column.fingerprint,
             "spec": column.spec_facts["spec"],

@@ -197,9 +197,9 @@ def _units_lines(
 ) -> Iterator[str]:
     for unit in units:
         yield repr((unit.keys, unit.group, unit.label, unit.audio_label, unit.video_label))
-    for modality, name in columns.items():
+    for key, name in columns.items():
         for dataset, reader in opened.readers.items():
-            keys = [key for unit in units if unit.dataset == dataset for key in unit.keys]
+            clips = [clip for unit in units if unit.dataset == dataset for clip in unit.keys]
             column = reader.column(name)
-            held = (reader.entries(keys).tolist(), column.statuses(keys).tolist())
-            yield repr((modality, name, dataset, column.fingerprint, held))
+            held = (reader.entries(clips).tolist(), column.statuses(clips).tolist())
+            yield repr((key, name, dataset, column.fingerprint, held))

@@ -32,7 +32,7 @@ def scores_frame(
     """A row a sample: key, dataset, split, fold, group, label, score_<class>…, covered….
 
     A sample that the model could not score stands at the training base rates, marked by
-    `covered`; `covered_<modality>` says what the columns had. Models that judge tracks add
+    `covered`; `covered_<key>` says what the columns had. Models that judge tracks add
     `track_<modality>`, P(fake) of that track alone, `label_<modality>`, its own label, and
     `verdict`, the answer in words at one half: first the clip's score, then the tracks'.
     """

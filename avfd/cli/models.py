@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import fields
+from collections.abc import Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any, cast
 
@@ -15,7 +14,6 @@ from avfd.errors import InputError
 from avfd.home import Home
 
 if TYPE_CHECKING:
-    from classify.choice import FitOptions
     from classify.compare import Comparison
     from classify.evaluate import EvaluateReport
     from classify.fit import FitReport
@@ -33,7 +31,8 @@ CHOICES: Words = {
     "cross": ("sides", "whole", "2d3mf"),
 }
 PREFERENCE_HELP = (
-    "Where a fusion is not told its columns it takes the first that is cached. Audio: "
+    "A fusion takes the columns that are named; of fewer than two, also the first cached one of "
+    "each modality without a name. Audio: "
     "eat, emotion2vec, xvector, compare2016, emobase2010, compare2016-functionals, mel, mfcc, "
     "waveform, then others by name. "
     "Video: marlin-base, efficientface, faces, face_track, then others by name. "
@@ -69,8 +68,12 @@ def fit(
         list[str] | None,
         typer.Option("--leave-out", metavar="METHOD", help="A manipulation only the test has."),
     ] = None,
-    audio: Annotated[list[str] | None, typer.Option(metavar="B", help="Audio column.")] = None,
-    video: Annotated[list[str] | None, typer.Option(metavar="B", help="Video column.")] = None,
+    audio: Annotated[
+        list[str] | None, typer.Option(metavar="B", help="Audio column; repeat it to fuse several.")
+    ] = None,
+    video: Annotated[
+        list[str] | None, typer.Option(metavar="B", help="Video column; repeat it to fuse several.")
+    ] = None,
     model: Annotated[
         str | None,
         typer.Option(metavar="M", help="lightgbm, td3mf, …; options as NAME:key=value,…."),
@@ -133,8 +136,8 @@ def fit(
         leave_out=tuple(leave_out or ()),
         protocol=protocol,
         folds=folds,
-        audio=_one("audio", audio),
-        video=_one("video", video),
+        audio=tuple(audio or ()),
+        video=tuple(video or ()),
         model=model,
         audio_model=audio_model,
         video_model=video_model,
@@ -149,7 +152,6 @@ def fit(
         runs=tuple(run or ()),
         **cast("dict[str, Any]", words),
     )
-    _check_fusing(options)
     with progress("fitting") as update, watched(partial(_show, update)):
         report = train(Home.at(home).writable(), options)
     emit_json(report) if json else _tell_fit(report)
@@ -167,41 +169,6 @@ def _show(update: Progress, news: Epoch | Trial) -> None:
     update(news.number, news.most, words)
 
 
-def _one(modality: str, columns: Sequence[str] | None) -> str | None:
-    """The only column of a modality."""
-    if not columns:
-        return None
-    if len(columns) > 1:
-        raise InputError(
-            f"a model sees one {modality} column",
-            where=f"--{modality}",
-            found=", ".join(columns),
-            accepted="one",
-            next_step="fit each by itself, then `avfd fit --fusion decision RUN RUN`",
-        )
-    return columns[0]
-
-
-OF_FUSING = {"runs", "fusion", "rule", "seed", "replicates"}
-"""Options that mean something where finished runs are fused."""
-WORD_OF = {"datasets": "dataset", "test_datasets": "test-dataset"}
-
-
-def _check_fusing(options: FitOptions) -> None:
-    """Refuse options that finished runs cannot follow any more."""
-    if not options.runs:
-        return
-    told = [f for f in fields(options) if f.name not in OF_FUSING]
-    idle = [f.name for f in told if getattr(options, f.name) != f.default]
-    if idle:
-        raise InputError(
-            "finished runs are fused as they are",
-            where=", ".join(f"--{WORD_OF.get(n, n.replace('_', '-'))}" for n in idle),
-            accepted="--fusion decision RUN RUN … with --rule and --seed",
-            next_step="leave it out, or give it to the fits that make the runs",
-        )
-
-
 def _check_words(words: Mapping[str, str]) -> None:
     for option, word in words.items():
         if word not in CHOICES[option]:
@@ -215,7 +182,9 @@ def _check_words(words: Mapping[str, str]) -> None:
 
 
 def _tell_fit(report: FitReport) -> None:
-    took = ", ".join(f"{modality} {column}" for modality, column in report.columns.items())
+    from classify.keys import modality_of
+
+    took = ", ".join(f"{modality_of(key)} {column}" for key, column in report.columns.items())
     models = ", ".join(f"{member}: {model}" for member, model in report.models.items())
     clips = ", ".join(f"{side} {n}" for side, n in report.clips.items())
     say(f"took {took or 'runs'}; {models}; fusion {report.fusion}; clips: {clips}")

@@ -23,6 +23,7 @@ from classify.estimators.balance import check_classes, class_weights, drawn
 from classify.estimators.options import Balance, EstimatorOptions, Parts, Validation
 from classify.estimators.settings import Span, restored
 from classify.features import Features, Index, Mask
+from classify.keys import modality_of
 
 __all__ = [
     "Balance",
@@ -67,6 +68,8 @@ class Estimator(ABC):
     takes: ClassVar[tuple[str, ...] | None] = None
     #: Those of them that it cannot do without.
     needs: ClassVar[tuple[str, ...]] = ()
+    #: Whether it can take several columns of one modality side by side.
+    several: ClassVar[bool] = False
     #: Seconds of a window and of a hop, where none are asked for; None: whole clips.
     default_windows: ClassVar[tuple[int, int] | None] = None
     #: Whether `fit` makes use of a validation side.
@@ -149,14 +152,21 @@ class Estimator(ABC):
 
     @classmethod
     def check_modalities(cls, found: Sequence[str]) -> None:
-        """Refuse modalities that the estimator cannot take, and the lack of one that it needs."""
-        strange = cls.takes is not None and not set(found) <= set(cls.takes)
-        if strange or not set(cls.needs) <= set(found):
+        """Refuse modalities that the estimator cannot take, and the lack of one that it needs.
+
+        Args:
+            found: keys of columns (`classify.keys`).
+        """
+        kinds = set(map(modality_of, found))
+        strange = cls.takes is not None and not kinds <= set(cls.takes)
+        many = len(kinds) < len(found) and not cls.several
+        if strange or many or not set(cls.needs) <= kinds:
             raise InputError(
                 "the model does not work on these modalities",
                 where=cls.name,
                 found=", ".join(found),
                 accepted=f"{', '.join(cls.takes or ('any',))}"
+                + (", one column of each" if many else "")
                 + (f", and never without {', '.join(cls.needs)}" if cls.needs else ""),
                 next_step="name its columns with --audio and --video, both with --fusion feature",
             )

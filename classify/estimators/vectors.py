@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -12,13 +14,15 @@ from classify.features import Features, Mask, VectorKind
 class VectorEstimator(Estimator):
     """Base of the estimators on vectors.
 
-    Modalities are concatenated; where one is missing its numbers are NaN, and with several
-    modalities a column each says so. Which vectors these are is the setting `vectors`, where the
-    estimator has it.
+    Columns are concatenated, of whatever modality and rate; where one is missing its numbers are
+    NaN, and with several an indicator each says so. Which vectors these are is the setting
+    `vectors`, where the estimator has it.
     """
 
+    several: ClassVar[bool] = True
+
     def usable(self, features: Features) -> Mask:
-        """Samples with a vector of at least one modality."""
+        """Samples with a vector of at least one column."""
         there = [~np.isnan(s.vectors(self.vectors)).all(axis=1) for s in features.values()]
         return np.asarray(np.stack(there).any(axis=0))
 
@@ -33,14 +37,14 @@ class VectorEstimator(Estimator):
 
 
 def matrix(features: Features, kind: VectorKind = "moments") -> NDArray[np.float32]:
-    """Vectors of all modalities side by side, then an indicator of each missing modality.
+    """Vectors of all columns side by side, then an indicator of each missing one.
 
     Args:
-        features: modality → sequences.
+        features: key → sequences (`classify.keys`).
         kind: of vectors, see `features.Pieces`.
 
     Returns:
-        [samples, sum of vector lengths (+ modalities where there are several)]; NaN where missing.
+        [samples, sum of vector lengths (+ columns where there are several)]; NaN where missing.
     """
     vectors = [s.vectors(kind) for s in features.values()]
     if len(vectors) == 1:

@@ -1,12 +1,13 @@
-"""`avfd fit`: what its progress bar says, what it refuses where runs are fused."""
+"""`avfd fit`: what its progress bar says, what it makes of its options."""
 
 from __future__ import annotations
 
+from importlib import import_module
+
 import pytest
 
-from avfd.cli.models import _check_fusing, _show
+from avfd.cli.models import _show
 from avfd.errors import InputError
-from classify.choice import FitOptions
 from classify.watching import Epoch, Trial
 
 
@@ -28,20 +29,39 @@ def test_the_bar_tells_of_epochs_and_trials():
     ]
 
 
-def test_options_that_finished_runs_cannot_follow_are_refused_by_name():
-    told = FitOptions(runs=("a", "b"), fusion="decision", datasets=("d",), folds=7, preset="small")
-    with pytest.raises(InputError, match="--dataset, --folds, --preset"):
-        _check_fusing(told)
+def call(home, *words):
+    from avfd.cli import app
+
+    app(["fit", *words, "--home", str(home)], standalone_mode=False)
 
 
-def test_fusing_takes_a_rule_and_a_seed():
-    _check_fusing(FitOptions(runs=("a", "b"), fusion="decision", rule="or", seed=3))
+def test_options_that_finished_runs_cannot_follow_are_refused_by_name(tmp_path):
+    told = ["--dataset", "d", "--folds", "7", "--preset", "small", "--audio", "mel"]
+    with pytest.raises(InputError, match="--dataset, --folds, --audio, --preset: finished runs"):
+        call(tmp_path, "a", "b", "--fusion", "decision", *told)
+
+
+def test_several_columns_of_a_modality_come_to_the_fit_in_their_order(tmp_path, monkeypatch):
+    asked = []
+    monkeypatch.setattr(
+        import_module("classify.fit"), "fit", lambda _, options: asked.append(options) or 1 / 0
+    )
+    named = ["--audio", "mel", "--video", "faces", "--audio", "eat"]
+    with pytest.raises(ZeroDivisionError):
+        call(tmp_path, *named, "--fusion", "feature")
+    assert list(asked[0].columns.items()) == [
+        ("audio", "mel"),
+        ("audio_eat", "eat"),
+        ("video", "faces"),
+    ]
 
 
 @pytest.mark.parametrize("modality", ["audio", "video"])
-def test_a_second_column_of_a_modality_is_refused_and_not_dropped(tmp_path, modality):
-    from avfd.cli import app
-
-    call = ["fit", "--fusion", "feature", f"--{modality}", "a", f"--{modality}", "b"]
-    with pytest.raises(InputError, match=f"^--{modality}: .*found: a, b; accepted: one"):
-        app([*call, "--home", str(tmp_path)], standalone_mode=False)
+def test_a_second_column_of_a_modality_wants_a_fusion_and_another_name(tmp_path, modality):
+    option = f"--{modality}"
+    with pytest.raises(InputError, match="several columns need a fusion"):
+        call(tmp_path, option, "a", option, "b")
+    with pytest.raises(InputError, match=f"^{option}: a column is named twice; found: a, a"):
+        call(tmp_path, option, "a", option, "a", "--fusion", "feature")
+    with pytest.raises(InputError, match=f"^{option}: lstm2 sees one {modality} .*found: a, b"):
+        call(tmp_path, option, "a", option, "b", "--fusion", "feature", "--model", "lstm2")

@@ -283,6 +283,28 @@ def test_a_fusion_of_runs_counts_clips_without_a_modality_as_a_joint_fit_does(pa
     assert counted == [note for note in joint.notes if "are scored by their" in note]
 
 
+@pytest.mark.parametrize(
+    ("told", "named"),
+    [
+        ({"datasets": ("d",), "folds": 7, "preset": "small"}, "--dataset, --folds, --preset"),
+        ({"audio": "mel", "test_datasets": ("e",)}, "--test-dataset, --audio"),
+        ({"audio": ("mel", "mfcc"), "video": "faces"}, "--audio, --video"),
+        ({"model": "svm", "validate": True, "picture_px": 8}, "--model, --validate, --picture-px"),
+    ],
+)
+def test_options_that_finished_runs_cannot_follow_are_refused_by_name(av_home, told, named):
+    options = FitOptions(runs=("a", "b"), fusion="decision", **told)
+    with pytest.raises(InputError, match=f"^{named}: finished runs are fused as they are"):
+        classify.fit(av_home, options)
+
+
+def test_a_rule_and_a_seed_go_with_finished_runs():
+    from classify.fuse import check_fusing
+
+    told = {"rule": "or", "seed": 3, "replicates": 9}
+    check_fusing(FitOptions(runs=("a", "b"), fusion="decision", **told))
+
+
 def test_runs_on_other_folds_are_not_fused(av_home):
     names = (
         fit(av_home, audio="compare2016").run,
