@@ -139,6 +139,10 @@ def test_a_folder_of_new_clips_is_scored_without_training(
     report = place.json("evaluate", road["fit"]["run"], "--dataset", "case")
     scores = pd.read_parquet(report["scores_path"]).set_index("key")["score_fake"]
     assert scores["case/loud.mp4"] > 0.5 > scores["case/soft.mp4"]
+    told = place.run("evaluate", road["fit"]["run"], "--dataset", "case").stdout.split()
+    at = [told.index(f"case/{name}.mp4") for name in ("loud", "soft")]
+    assert [told[i + 1] for i in at] == ["fake", "real"]
+    assert at == sorted(at)
 
 
 def test_nothing_of_the_users_is_touched(road: dict[str, Any]) -> None:

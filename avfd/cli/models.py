@@ -30,6 +30,8 @@ CHOICES: Words = {
     "device": ("auto", "cpu", "cuda"),
     "cross": ("sides", "whole", "2d3mf"),
 }
+MOST_LISTED = 20
+"""Clips that `evaluate` lists; the rest is in the table of scores."""
 PREFERENCE_HELP = (
     "A fusion takes the columns that are named; of fewer than two, also the first cached one of "
     "each modality without a name. Audio: "
@@ -251,7 +253,23 @@ def _tell_evaluate(report: EvaluateReport) -> None:
         tell_metrics(
             report.metrics, f"{report.run}, {report.dataset or 'own data'}, {report.split}"
         )
+    if report.labelled < report.clips:
+        _tell_unlabelled(report)
     say(f"scores: {report.scores_path}")
+
+
+def _tell_unlabelled(report: EvaluateReport) -> None:
+    """What the run says of the clips whose label nobody knows, the first of them."""
+    import pandas as pd
+
+    from classify.verdicts import unlabelled_verdicts
+
+    verdicts = unlabelled_verdicts(pd.read_parquet(report.scores_path))
+    rows = [(one.key, one.says, one.score) for one in verdicts[:MOST_LISTED]]
+    table(["clip", "says", "score"], rows, title=f"{report.run}: clips without a label")
+    if len(verdicts) > MOST_LISTED:
+        say(f"and {len(verdicts) - MOST_LISTED} more in the table of scores")
+    say("A score is a lead for a person who looks further, and no proof.")
 
 
 def compare(
