@@ -87,10 +87,7 @@ class Cnn1d(NetworkEstimator):
         (only,) = self.inputs
         return only
 
-    def network(self) -> nn.Module:
-        from classify.nets.cnn1d import Cnn1d as Network
-        from classify.nets.named import Named
-
+    def check_inputs(self) -> None:
         seen = self.inputs[self.modality]
         if len(seen.shape) != 1 or not seen.rate_hz:
             raise InputError(
@@ -99,6 +96,12 @@ class Cnn1d(NetworkEstimator):
                 found=f"{seen.rate_hz} a second, each {list(seen.shape)}",
                 next_step="take compare2016 or mel",
             )
+
+    def network(self) -> nn.Module:
+        from classify.nets.cnn1d import Cnn1d as Network
+        from classify.nets.named import Named
+
+        seen = self.inputs[self.modality]
         told = self.settings
         network = Network(seen.dim, self.options.classes, told.width, told.drop, told.lost)
         return Named(network, self.modality)

@@ -125,12 +125,15 @@ class EmoLstm(EmotionNetwork):
     def _from_data(self) -> dict[str, Any]:
         return {"classes": self.options.classes, "inputs": self.inputs["audio"].dim}
 
+    def check_inputs(self) -> None:
+        _need_vectors(self, "compare2016")
+        _refuse_shift(self)
+
     def network(self) -> nn.Module:
         import torch
 
         from avfd.nets.emo_lstm import EmoLstm as Network
 
-        _need_vectors(self, "compare2016")
         network = Network(self.facts)
         if "scale.low" in self.constants_:
             low, high = self.constants_["scale.low"], self.constants_["scale.high"]
@@ -141,11 +144,7 @@ class EmoLstm(EmotionNetwork):
         """Least and greatest of each descriptor over the training windows.
 
         Where training is to change descriptors, their means and deviations besides.
-
-        Raises:
-            InputError: descriptors were to be shifted, as if their neighbours were bands.
         """
-        _refuse_shift(self)
         low = np.full(self.inputs["audio"].dim, np.inf, dtype=np.float32)
         high = -low
         for index in reader.filled.tolist():
@@ -224,10 +223,12 @@ class Mlp(EmotionNetwork):
     def _from_data(self) -> dict[str, Any]:
         return {"classes": self.options.classes, "columns": self.inputs["audio"].dim}
 
+    def check_inputs(self) -> None:
+        _need_vectors(self, "emobase2010")
+
     def network(self) -> nn.Module:
         from avfd.nets.mlp import EmoMlp
 
-        _need_vectors(self, "emobase2010")
         return wrapped(EmoMlp(self.facts))
 
     def example(self, tracks: Tracks) -> Example:
@@ -268,12 +269,14 @@ class ResNet18(EmotionNetwork):
         coefficients, frames = self.inputs["audio"].shape
         return {"classes": self.options.classes, "coefficients": coefficients, "frames": frames}
 
+    def check_inputs(self) -> None:
+        if len(self.inputs["audio"].shape) != 2:
+            raise _unfit(self, "maps [coefficients, frames]", "mfcc")
+
     def network(self) -> nn.Module:
         from avfd.nets.resnet18 import AudioResNet18
         from classify.nets.named import MeanOverSeconds
 
-        if len(self.inputs["audio"].shape) != 2:
-            raise _unfit(self, "maps [coefficients, frames]", "mfcc")
         return MeanOverSeconds(AudioResNet18(self.facts))
 
 

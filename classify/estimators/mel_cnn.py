@@ -83,9 +83,7 @@ class MelCnn(NetworkEstimator):
     presets: ClassVar = {"paper": PAPER, "small": SMALL, "plain": PLAIN}
     settings: MelCnnSettings
 
-    def network(self) -> nn.Module:
-        from classify.nets.mel_cnn import MelCnn as Network
-
+    def check_inputs(self) -> None:
         seen = self.inputs["audio"]
         if len(seen.shape) != 1 or seen.rate_hz < self.settings.rate_hz:
             raise InputError(
@@ -95,6 +93,11 @@ class MelCnn(NetworkEstimator):
                 accepted=f"vectors, {self.settings.rate_hz} a second or more",
                 next_step="take --audio mel",
             )
+
+    def network(self) -> nn.Module:
+        from classify.nets.mel_cnn import MelCnn as Network
+
+        seen = self.inputs["audio"]
         told = self.settings
         return Network(seen.dim, self.options.classes, told.widths, told.drop)
 

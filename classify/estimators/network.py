@@ -43,6 +43,7 @@ How to add one, say `mine` (twenty lines; `td3mf.py` and `iat.py` are examples):
      dropout, pseudo-fakes out of batch mates; it may return a larger batch;
    * `loss(out, target, weight)`: by default cross-entropy of logits [batch, classes];
    * `probabilities(out)`: [batch, classes]; by default the softmax of the logits;
+   * `check_inputs()`: refuses columns that it cannot look at, before anything is read;
    * `learn_constants(reader)`: arrays learnt from the training samples before training and saved
      with the weights, found again in `self.constants_`; by default the scale, if
      `settings.standardise`.
@@ -162,6 +163,9 @@ class NetworkEstimator(Estimator):
         """Where samples are read from."""
         return TrackReader(features, self.views)
 
+    def check_inputs(self) -> None:
+        """Refuse `inputs` that the network cannot look at; called before training."""
+
     def learn_constants(self, reader: Reader) -> dict[str, NDArray[np.float32]]:
         """What `example` must know of the training samples."""
         from classify.estimators.scaling import scales
@@ -228,6 +232,7 @@ class NetworkEstimator(Estimator):
     ) -> None:
         from classify.estimators.training import Side, seeded, train
 
+        self.check_inputs()
         reader = self.reader(features)
         check_classes(y[reader.filled], self.options.classes)
         self.constants_ = self.learn_constants(reader)

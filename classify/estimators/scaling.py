@@ -30,7 +30,7 @@ def scales(reader: Reader, inputs: Mapping[str, Input]) -> dict[str, NDArray[np.
             continue
         _, variance = _mean(reader, modality, facts.shape, mean, power=2)
         deviation = np.sqrt(variance)
-        deviation[deviation <= _CONSTANT * np.abs(mean)] = 1.0
+        deviation = np.where(deviation <= _CONSTANT * np.abs(mean), 1.0, deviation)
         out[f"scale.{modality}.mean"] = mean.astype(np.float32)
         out[f"scale.{modality}.deviation"] = deviation.astype(np.float32)
     return out
@@ -52,7 +52,7 @@ def _mean(
         seen = slots.values[slots.valid].astype(np.float64)
         total += ((seen - centre) ** power).sum(axis=0)
         count += len(seen)
-    return count, total / max(count, 1)
+    return count, np.asarray(total / max(count, 1))
 
 
 def standardised(

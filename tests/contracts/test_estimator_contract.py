@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -267,6 +267,29 @@ def test_a_missing_modality_is_missing_and_not_zero(name):
     scored = ~np.isnan(p).any(axis=1)
     assert scored.all() or not others or patchy in estimators.kind_of(name).needs
     assert (p.argmax(axis=1) == y)[scored].mean() > 0.85
+
+
+ODD = {
+    "vectors": vectors(),
+    "maps": maps(1, 10, 87),
+    "pictures": pictures(2, 8),
+    "samples": waves(200),
+}
+
+
+@pytest.mark.parametrize("kind", ODD)
+def test_a_column_of_any_shape_is_learnt_from_or_refused(name, kind):
+    y = np.arange(8) % 2
+    features = {
+        modality: sequences(ODD[kind], 2.0 * y, seed)
+        for seed, modality in enumerate(case_of(name).tracks)
+    }
+    estimator = build(name, replace(SMALL, epochs=1))
+    try:
+        p = estimator.fit(features, y).predict_proba(features)
+    except InputError:
+        return  # with a sentence
+    assert np.isfinite(p).all()
 
 
 def test_one_class_is_refused(name):
