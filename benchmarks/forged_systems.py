@@ -118,6 +118,7 @@ SYSTEMS = (
     _one("video", "faces", f"lightgbm:{_SHIFTS}", "lightgbm, shifts"),
     _one("video", "faces", f"logreg:c=0.01,{_SHIFTS}", "logreg, shifts"),
     _one("video", "face_track", f"lightgbm:{_SHIFTS}", "lightgbm, shifts"),
+    _one("audio", "compare2016", "sweep"),
     *(_both("compare2016", "faces", model) for model in _PLAIN),
     _both("compare2016", "faces", f"lightgbm:{_SHIFTS}", "lightgbm, shifts"),
     _both("compare2016", "faces", f"logreg:c=0.01,{_SHIFTS}", "logreg, shifts"),
