@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
@@ -25,12 +26,19 @@ class Opened:
 
     @classmethod
     def at(cls, home: Home, datasets: Sequence[str]) -> Opened:
-        """Open the caches as they are now."""
+        """Open the caches as they are now.
+
+        Raises:
+            CacheError: a cache has other files under the clip table's keys.
+        """
         caches = {
             name: Cache.open(home.cache_url(name), dataset=name, lock_path=home.lock_path(name))
             for name in datasets
         }
-        return cls(caches, {name: cache.snapshot() for name, cache in caches.items()})
+        readers = {name: cache.snapshot() for name, cache in caches.items()}
+        for name, reader in readers.items():
+            reader.check_media(_sizes(home.clip_table(name)))
+        return cls(caches, readers)
 
     @property
     def snapshots(self) -> dict[str, str]:
@@ -40,6 +48,14 @@ class Opened:
     def column(self, name: str) -> ColumnReader:
         """The column in the first data set; the others' have its fingerprint."""
         return next(iter(self.readers.values())).column(name)
+
+
+def _sizes(table: Path) -> dict[str, int]:
+    """Clip key → bytes of its media, of a clip table."""
+    from pyarrow.parquet import read_table
+
+    columns = read_table(table, columns=["key", "bytes"]).to_pydict()
+    return dict(zip(columns["key"], columns["bytes"], strict=True))
 
 
 def samples_of(

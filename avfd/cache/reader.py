@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -94,6 +94,32 @@ class Reader:
         found = self._sha256[self.entries(keys)]
         return [row.tobytes().hex() if row.any() else "" for row in found]
 
+    def check_media(self, sizes: Mapping[str, int]) -> None:
+        """Refuse clips that are entered here with files of another size.
+
+        A store that two homes share may hold another folder's clips under the same keys.
+
+        Args:
+            sizes: key → bytes of its media; keys that are not here are passed over.
+
+        Raises:
+            CacheError: some differ; the first is named with both sizes.
+        """
+        here = {key: size for key, size in sizes.items() if key in self._entries}
+        found = self._bytes[self.entries(list(here))].tolist()
+        wrong = [
+            (k, b, size) for (k, size), b in zip(here.items(), found, strict=True) if b != size
+        ]
+        if wrong:
+            key, there, size = wrong[0]
+            raise CacheError(
+                f"{len(wrong)} clips of the cache are other files than those of the clip table",
+                where=self.url,
+                found=f"{key}: {there} bytes in the cache, {size} in the clip table",
+                next_step="run `avfd index` again; homes that index other folders must not share "
+                "a store, or must name their data sets otherwise",
+            )
+
     def rows(self, key: str) -> int:
         """Rows (seconds) of the clip, the same in every column."""
         return int(self.clips.rows[self.entry(key)])
@@ -112,6 +138,11 @@ class Reader:
     def _sha256(self) -> NDArray[np.uint8]:
         with store_errors(self._store.url):
             return np.asarray(array(self._root, "sha256")[:])
+
+    @cached_property
+    def _bytes(self) -> NDArray[np.int64]:
+        with store_errors(self._store.url):
+            return np.asarray(array(self._root, "bytes")[:])
 
     @cached_property
     def _entries(self) -> dict[str, int]:

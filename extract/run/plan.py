@@ -260,6 +260,7 @@ def _in_entry_order(clips: Sequence[Clip], reader: Reader, dataset: str) -> list
             found=", ".join(missing[:3]),
             next_step=f"run `avfd index {dataset}` again",
         )
+    reader.check_media({clip.key: clip.bytes for clip in clips})
     return sorted(clips, key=lambda clip: reader.entry(clip.key))
 
 

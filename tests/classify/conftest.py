@@ -90,7 +90,7 @@ def make_home(
     cache = Cache.open(
         home.cache_url(dataset), dataset=dataset, lock_path=home.lock_path(dataset), create=True
     )
-    cache.update_clips([Entry(c.key, c.seconds, 1, 1) for c in clips])
+    cache.update_clips([Entry(c.key, c.seconds, c.bytes, c.mtime_ns) for c in clips])
     reader = cache.snapshot()
     for column in columns:
         name = column.spec.name

@@ -91,6 +91,6 @@ def test_clips_not_looked_at_yet_are_refused(home, kit):
     clips = [*read_table(made.clip_table("d")), *kit.make_clips("d", 13)[-4:]]
     write_table(grouped(clips), made.clip_table("d"))
     cache = Cache.open(made.cache_url("d"), dataset="d", lock_path=made.lock_path("d"))
-    cache.update_clips([Entry(clip.key, clip.seconds, 1, 1) for clip in clips])
+    cache.update_clips([Entry(clip.key, clip.seconds, clip.bytes, clip.mtime_ns) for clip in clips])
     with pytest.raises(InputError, match="4 of 52 clips not looked at yet"):
         classify.fit(made, OPTIONS)

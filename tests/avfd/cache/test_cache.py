@@ -248,3 +248,11 @@ def test_a_store_that_cannot_be_written_loses_nothing(cache, make):
     np.testing.assert_array_equal(column.read(make.key(0)).values, make.values(0))
     assert cache.write({"mel": [make.done(1)]}).written == 1
     assert cache.verify() == []
+
+
+def test_clips_of_other_files_under_the_same_keys_are_refused(cache, make):
+    reader = cache.snapshot()
+    sizes = {make.key(i): 100 + i for i in range(3)}
+    reader.check_media({**sizes, "set/not entered.mp4": 1})
+    with pytest.raises(CacheError, match=r"1 clips .* 101 bytes in the cache, 7 in the clip table"):
+        reader.check_media({**sizes, make.key(1): 7})
