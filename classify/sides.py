@@ -228,16 +228,17 @@ def _plan(name: str, splits: Sequence[Split], validate: bool) -> Plan:
     first = splits[0]
     owner = {keys: split for split in splits for side in SIDES for keys in split.units[side]}
     nowhere = [w for k, w in first.excluded.items() if all(k in s.excluded for s in splits)]
+    units = tuple(_unit(keys, owner[keys]) for keys in places)
     return Plan(
-        units=tuple(_unit(keys, owner[keys]) for keys in places),
+        units=units,
         folds=tuple(numbered),
         classes=_classes(splits),
         protocol=name,
         text=_WORDS.get(name, first.text),
-        leaky=first.leaky,
-        leaking=first.leaking,
+        leaky=any(split.leaky for split in splits),
+        leaking=tuple(sorted({group for split in splits for group in split.leaking})),
         excluded=dict(Counter(nowhere).most_common()),
-        notes=_notes(splits, validate),
+        notes=(*_notes(splits, validate), *_label_notes(first.target, units)),
     )
 
 
@@ -261,6 +262,21 @@ def _notes(splits: Sequence[Split], validate: bool) -> tuple[str, ...]:
         notes = [note for note in notes if "validation" not in note]
         notes.append("Each fold is validated on the next one, which does not train it.")
     return tuple(notes)
+
+
+def _label_notes(target: Target, units: Sequence[Unit]) -> list[str]:
+    """A sentence where pooled data sets do not have the same emotions, perhaps under two names."""
+    by_dataset: dict[str, set[str]] = {}
+    for unit in units:
+        by_dataset.setdefault(unit.dataset, set()).add(str(unit.label))
+    if target == "deepfake" or len(by_dataset) < 2:
+        return []
+    having = Counter(label for labels in by_dataset.values() for label in labels)
+    alone = {
+        name: sorted(x for x in labels if having[x] == 1) for name, labels in by_dataset.items()
+    }
+    said = "; ".join(f"{n} alone has {', '.join(labels)}" for n, labels in alone.items() if labels)
+    return [f"Not all data sets have all labels: {said}."] if said else []
 
 
 def _unit(keys: tuple[str, ...], split: Split) -> Unit:

@@ -155,8 +155,8 @@ def fit(
         **cast("dict[str, Any]", words),
     )
     with progress("fitting") as update, watched(partial(_show, update)):
-        report = train(Home.at(home).writable(), options)
-    emit_json(report) if json else _tell_fit(report)
+        report = train(at := Home.at(home).writable(), options)
+    emit_json(report) if json else _tell_fit(at, report)
 
 
 def _show(update: Progress, news: Epoch | Trial) -> None:
@@ -183,8 +183,10 @@ def _check_words(words: Mapping[str, str]) -> None:
             )
 
 
-def _tell_fit(report: FitReport) -> None:
+def _tell_fit(home: Home, report: FitReport) -> None:
+    from avfd import runs
     from classify.keys import modality_of
+    from classify.protocols.split import leak_mark
 
     took = ", ".join(f"{modality_of(key)} {column}" for key, column in report.columns.items())
     models = ", ".join(f"{member}: {model}" for member, model in report.models.items())
@@ -192,7 +194,9 @@ def _tell_fit(report: FitReport) -> None:
     say(f"took {took or 'runs'}; {models}; fusion {report.fusion}; clips: {clips}")
     for note in report.notes:
         say(f"note: {note}")
-    leaky = "  LEAKY: groups stand on two sides" if report.leaky else ""
+    leaking = runs.load(home, report.path).facts["protocol"]["leaking"]
+    mark = leak_mark(report.leaky, leaking)
+    leaky = f"  {mark}" if mark else ""
     for side, metrics in report.metrics.items():
         if side == "train" and len(report.metrics) > 1:
             continue  # how well a model knows its own clips is in metrics.json

@@ -58,7 +58,7 @@ def assign(
     known = layouts or {}
     parts = parts_of(clips, protocol, known)
     drafts = [_drafted(some, own, chosen, target, several_faces) for some, own in parts]
-    drafts.append(added_reals(clips, protocol, known, target, chosen))
+    drafts.append(added_reals(clips, protocol, known, target, chosen, drafts))
     draft = _merged(drafts)
     draft.notes[:0] = [*protocol.notes, *notes_of(clips, protocol, known)]
     leaky = protocol.leaky or any(own.leaky for _, own in parts)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Literal, get_args
+from typing import Literal, NoReturn, get_args
 
 from avfd.clips import REAL, Clip
 from avfd.errors import InputError
@@ -59,6 +59,8 @@ def crossed(training: Split, tested: Sequence[Split], cross: Cross = "sides") ->
     units["test"], strange = _tested(training, tested, known)
     excluded |= {key: why for split in tested for key, why in split.excluded.items()}
     excluded |= strange
+    if strange and not units["test"]:
+        _refuse_strange(tested, known)
     names = ", ".join(sorted({dataset_of_key(u[0]) for u in units["test"]}))
     made = replace(
         training,
@@ -110,6 +112,17 @@ def _tested(
         k: f"emotion {labels[k]} does not train" for u in every for k in u if labels[k] not in known
     }
     return tuple(unit for unit in every if unit[0] not in strange), strange
+
+
+def _refuse_strange(tested: Sequence[Split], known: set[str]) -> NoReturn:
+    """Say of which data sets no clip can be tested, and which classes meet which."""
+    raise InputError(
+        "no tested clip is of a class that trains",
+        where=", ".join(sorted({dataset_of_key(key) for split in tested for key in split.groups})),
+        found=", ".join(sorted({label for split in tested for label in split.labels.values()})),
+        accepted=", ".join(sorted(known)),
+        next_step="take data sets, or protocols of theirs, that call the classes alike",
+    )
 
 
 def _notes(training: Split, tested: Sequence[Split], cross: Cross) -> tuple[str, ...]:

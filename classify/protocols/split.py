@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
@@ -87,6 +87,16 @@ def leaking_groups(sides: Mapping[Side, tuple[str, ...]], groups: Mapping[str, s
         for key in keys:
             seen.setdefault(groups[key], set()).add(side)
     return sorted(group for group, at in seen.items() if len(at) > 1)
+
+
+def leak_mark(leaky: bool, leaking: Sequence[str]) -> str:
+    """What stands beside the numbers of a leaky protocol; of any other nothing."""
+    if not leaky:
+        return ""
+    if not leaking:
+        return "LEAKY by its protocol: groups may stand on two sides"
+    one = len(leaking) == 1
+    return f"LEAKY: {len(leaking)} {'group stands' if one else 'groups stand'} on two sides"
 
 
 def refuse_leak(

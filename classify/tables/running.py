@@ -15,6 +15,7 @@ from avfd.runs import Run
 from classify.choice import FitOptions
 from classify.evaluate import evaluate
 from classify.fit import fit, prepare
+from classify.protocols.split import leak_mark
 from classify.same_run import same_fit, same_fusion
 from classify.tables.jobs import PLACEHOLDER, Asked, Job, trainer_of
 from classify.tables.report import Ours
@@ -102,7 +103,8 @@ class Runner:
             known, reused = runs.load(self.home, fit(self.home, options).run), False
         else:
             reused = True
-        leaky = ["LEAKY: groups stand on two sides"] if known.facts["protocol"]["leaky"] else []
+        protocol = known.facts["protocol"]
+        leaky = filter(None, [leak_mark(protocol["leaky"], protocol["leaking"])])
         return Done(known, reused, (*job.setting.notes, *notes, *stood_in, *without, *leaky))
 
     def _datasets(self, setting: Setting) -> tuple[tuple[str, ...], list[str]]:

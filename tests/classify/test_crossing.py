@@ -104,6 +104,15 @@ def test_emotions_that_do_not_train_are_not_tested():
     assert "emotion joy does not train" in split.excluded_counts
 
 
+def test_a_test_of_unknown_classes_alone_names_the_data_set_and_the_classes():
+    training = assign(people("a", emotion="anger"), THIRDS, target="emotion")
+    unseen = as_test(people("b", emotion="ang"), target="emotion")
+    with pytest.raises(InputError) as caught:
+        crossed(training, [unseen])
+    said = "no tested clip is of a class that trains"
+    assert str(caught.value).startswith(f"b: {said}; found: ang; accepted: anger")
+
+
 def test_a_manipulation_left_out_is_tested_alone(training):
     clips = {clip.key: clip for clip in people("a")}
     split = left_out(training, clips, ["swap"])

@@ -16,6 +16,7 @@ from avfd.clips import Clip, grouped
 from avfd.errors import InputError, MissingError
 from avfd.manifest import HASH, SIDES, Filters, Protocol
 from classify.protocols import as_test, assign, folds
+from classify.protocols.split import leak_mark
 
 THIRDS = {"train": 0.4, "val": 0.3, "test": 0.3}
 
@@ -193,6 +194,13 @@ def test_clip_hash_tears_groups_apart_and_says_so():
     assert split.leaky
     assert len(split.leaking) == 6
     assert "Leaky: 6 groups stand on two sides." in split.notes
+
+
+def test_the_mark_of_a_leak_counts_the_groups_where_there_are_any():
+    assert leak_mark(False, ()) == ""
+    assert leak_mark(True, ["g"] * 3) == "LEAKY: 3 groups stand on two sides"
+    assert leak_mark(True, ["g"]) == "LEAKY: 1 group stands on two sides"
+    assert leak_mark(True, ()) == "LEAKY by its protocol: groups may stand on two sides"
 
 
 def test_overlap_keeps_the_test_clips_in_train_and_val():
@@ -475,6 +483,43 @@ def test_avt2_dwf_takes_7_1_2_a_balanced_test_and_foreign_reals():
     test = Counter(split.labels[k] for k in split.test)
     assert test["real"] == test["fake"] > 0
     assert "voxceleb2" not in " ".join(split.notes)
+
+
+def celebrities(count):
+    """People of FakeAVCeleb by VoxCeleb's ids, each fake with the next one's face."""
+    own = [
+        replace(c, key="fakeavceleb" + c.key[1:], subject=f"id{int(c.subject[1:]):05}")
+        for c in speakers(count, 4)
+    ]
+    return [
+        replace(c, donor=f"id{(int(c.subject[2:]) + 1) % count:05}" if c.label == "fake" else None)
+        for c in own
+    ]
+
+
+def test_nobody_who_is_validated_or_tested_trains_by_an_added_real():
+    own = celebrities(40)
+    vox = [clip(f"vox/id{s:05}/{i}", subject=f"id{s:05}") for s in range(60) for i in range(2)]
+    layouts = {"vox": "voxceleb2"}
+    rule = replace(manifest.load("fakeavceleb").protocol("avt2-dwf"), reals_from={"voxceleb2": 30})
+    split = assign(grouped([*own, *vox]), rule, layouts=layouts)
+    by_key = {c.key: c for c in own}
+    held = {p for key in (*split.val, *split.test) for p in by_key[key].people}
+    out = [c.key for c in vox if c.subject in held]
+    assert len(held) >= 12
+    assert not set(out) & set(split.train)
+    assert {split.excluded[key] for key in out} == {"of a person in validation or test"}
+    assert len([k for k in split.train if k.startswith("vox/")]) == 30
+    note = f"{len(out)} real clips of voxceleb2 are of people in validation or test: none trains."
+    assert note in split.notes
+
+
+def test_people_of_data_sets_with_other_names_are_not_compared():
+    own = celebrities(40)
+    other = [clip(f"films/{s}", subject=f"id{s:05}") for s in range(40)]
+    rule = replace(manifest.load("fakeavceleb").protocol("avt2-dwf"), reals_from={"folder": 40})
+    split = assign(grouped([*own, *other]), rule, layouts={"films": "folder"})
+    assert {c.key for c in other} <= set(split.train)
 
 
 def test_missing_foreign_reals_are_said():
