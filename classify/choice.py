@@ -140,6 +140,21 @@ def check_options(options: FitOptions) -> None:
                 accepted=", ".join(accepted),
             )
     _check_columns(options)
+    if options.folds is not None and options.folds < 2:
+        raise InputError("no folds", where="--folds", found=options.folds, accepted="2 or more")
+    if options.validate and options.folds is None:
+        raise InputError(
+            "only folds hold one out to validate on",
+            where="--validate",
+            next_step="add --folds K, or take a protocol with a validation side",
+        )
+    if options.preset not in (presets := estimators.presets()):
+        raise InputError(
+            "no model has such a preset",
+            where="--preset",
+            found=options.preset,
+            accepted=", ".join(presets),
+        )
     if options.protocol and options.folds:
         raise InputError("a protocol and folds exclude each other", where="--protocol, --folds")
     if options.test_datasets and (options.folds or options.protocol in WORDS):

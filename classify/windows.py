@@ -43,6 +43,13 @@ class Windows:
                     found=self.labels,
                     next_step="give --window-seconds too",
                 )
+            if self.aggregate != "mean":
+                raise InputError(
+                    "a whole clip has one score",
+                    where="--aggregate",
+                    found=self.aggregate,
+                    next_step="give --window-seconds too",
+                )
             if self.hop_seconds is not None:
                 raise InputError(
                     "a hop needs a window",

@@ -5,8 +5,8 @@ zarr     OUT/            clip [clips], rows, start; COLUMN/embedding, valid, sta
 h5       OUT             a group a clip, named by its key: COLUMN/embedding, valid
 parquet  OUT/            clips.parquet, a row a clip; COLUMN.parquet, a row a second
 ```
-Retired entries are left out and rows are renumbered without gaps; clips that are not done hold
-zeros in Zarr and have no data in HDF5 and Parquet.
+Retired entries are left out, and so are clips that the caller did not list; rows are renumbered
+without gaps; clips that are not done hold zeros in Zarr and have no data in HDF5 and Parquet.
 """
 
 from __future__ import annotations
@@ -15,12 +15,14 @@ import json
 import math
 import os
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import zarr
+from numpy.typing import NDArray
 
 from avfd.cache.chunks import RowStore
 from avfd.cache.layout import StoredArray
@@ -36,7 +38,27 @@ H5_OBJECT_BYTES = 4 << 10  # a group with its two arrays takes 2.5 KiB (measured
 Batch = list[tuple[str, ClipColumn]]
 
 
-def export(reader: Reader, columns: Sequence[str], format: str, out: Path) -> None:
+@dataclass(frozen=True)
+class Clips:
+    """The clips that are written, in storage order: their keys and rows, both [clips]."""
+
+    snapshot_id: str
+    keys: list[str]
+    rows: NDArray[np.int64]
+
+    @classmethod
+    def of(cls, reader: Reader, listed: Collection[str] | None) -> Clips:
+        keys = reader.keys if listed is None else [k for k in reader.keys if k in listed]
+        return cls(reader.snapshot_id, keys, reader.clips.rows[reader.entries(keys)])
+
+
+def export(
+    reader: Reader,
+    columns: Sequence[str],
+    format: str,
+    out: Path,
+    listed: Collection[str] | None = None,
+) -> None:
     """Write columns of a snapshot to a file or folder that does not exist yet.
 
     Args:
@@ -44,6 +66,8 @@ def export(reader: Reader, columns: Sequence[str], format: str, out: Path) -> No
         columns: their names.
         format: "zarr", "h5" or "parquet".
         out: the new file (h5) or folder; it appears when it is complete.
+        listed: keys of the clips to write, those of a clip table; None: every clip of the cache,
+            those included that a later index did not find any more.
     """
     if format not in FORMATS:
         raise InputError("no such export format", found=format, accepted=" | ".join(FORMATS))
@@ -52,10 +76,11 @@ def export(reader: Reader, columns: Sequence[str], format: str, out: Path) -> No
             "the export would overwrite something", where=out, next_step="choose another --out"
         )
     chosen = [reader.column(name) for name in columns]
+    clips = Clips.of(reader, None if listed is None else set(listed))
     partial = out.with_name(f".{out.name}.partial-{os.getpid()}")
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
-        FORMATS[format](reader, chosen, partial)
+        FORMATS[format](clips, chosen, partial)
         partial.rename(out)
     except StoreError:
         raise
@@ -78,12 +103,12 @@ def _facts(column: ColumnReader) -> dict[str, Any]:
     return {"rate_hz": column.rate_hz, "shape": shape, **column.spec_facts}
 
 
-def _batches(reader: Reader, column: ColumnReader) -> Iterator[Batch]:
+def _batches(clips: Clips, column: ColumnReader) -> Iterator[Batch]:
     """The clips that are done, in storage order, some megabytes at a time."""
-    keys = np.array(reader.keys, dtype=object)
+    keys = np.array(clips.keys, dtype=object)
     batch: Batch = []
     size = 0
-    for key, data in column.iterate(list(keys[column.statuses(reader.keys) == DONE])):
+    for key, data in column.iterate(list(keys[column.statuses(clips.keys) == DONE])):
         batch.append((key, data))
         size += data.values.nbytes
         if size >= BATCH_BYTES:
@@ -93,10 +118,9 @@ def _batches(reader: Reader, column: ColumnReader) -> Iterator[Batch]:
         yield batch
 
 
-def _to_zarr(reader: Reader, columns: Sequence[ColumnReader], out: Path) -> None:
-    root = zarr.create_group(out, zarr_format=3, attributes={"snapshot": reader.snapshot_id})
-    keys = reader.keys
-    rows = reader.clips.rows[reader.clips.alive]
+def _to_zarr(clips: Clips, columns: Sequence[ColumnReader], out: Path) -> None:
+    root = zarr.create_group(out, zarr_format=3, attributes={"snapshot": clips.snapshot_id})
+    keys, rows = clips.keys, clips.rows
     starts = np.cumsum(rows) - rows
     _strings(root, "clip", keys)
     root.create_array("rows", data=rows)
@@ -107,14 +131,14 @@ def _to_zarr(reader: Reader, columns: Sequence[ColumnReader], out: Path) -> None
         group.create_array("status", data=column.statuses(keys))
         _strings(group, "reason", column.reasons(keys))
         if column.clip_level:
-            _zarr_values(group, reader, column, place, np.arange(len(keys)), np.ones_like(rows))
+            _zarr_values(group, clips, column, place, np.arange(len(keys)), np.ones_like(rows))
         else:
-            _zarr_values(group, reader, column, place, starts, rows)
+            _zarr_values(group, clips, column, place, starts, rows)
 
 
 def _zarr_values(
     group: zarr.Group,
-    reader: Reader,
+    clips: Clips,
     column: ColumnReader,
     place: dict[str, int],
     starts: np.ndarray[Any, np.dtype[np.int64]],
@@ -124,7 +148,7 @@ def _zarr_values(
     targets = {
         name: _like(group, name, each.source, int(rows.sum())) for name, each in column.arrays()
     }
-    for batch in _batches(reader, column):
+    for batch in _batches(clips, column):
         at = np.array([place[key] for key, _ in batch])
         for name, target in targets.items():
             parts = [data.values if name == "embedding" else data.valid for _, data in batch]
@@ -145,12 +169,12 @@ def _strings(group: zarr.Group, name: str, values: Sequence[str]) -> None:
     target[:] = np.array(values, dtype=object)
 
 
-def _check_space(reader: Reader, columns: Sequence[ColumnReader], out: Path) -> None:
+def _check_space(clips: Clips, columns: Sequence[ColumnReader], out: Path) -> None:
     """Refuse what does not fit: HDF5 brings the process down where a write finds the disk full."""
-    needed = H5_OBJECT_BYTES * len(reader.keys) * (1 + len(columns))
+    needed = H5_OBJECT_BYTES * len(clips.keys) * (1 + len(columns))
     for column in columns:
-        done = column.statuses(reader.keys) == DONE
-        rows = reader.clips.rows[reader.clips.alive][done].sum()
+        done = column.statuses(clips.keys) == DONE
+        rows = clips.rows[done].sum()
         vectors = done.sum() if column.clip_level else rows * column.rate_hz
         needed += int(vectors) * (math.prod(column.shape) * column.dtype.itemsize + 1)
     free = shutil.disk_usage(out.parent).free
@@ -164,36 +188,35 @@ def _check_space(reader: Reader, columns: Sequence[ColumnReader], out: Path) -> 
         )
 
 
-def _to_h5(reader: Reader, columns: Sequence[ColumnReader], out: Path) -> None:
+def _to_h5(clips: Clips, columns: Sequence[ColumnReader], out: Path) -> None:
     import h5py
 
-    _check_space(reader, columns, out)
+    _check_space(clips, columns, out)
     with h5py.File(out, "w") as file:
-        file.attrs["snapshot"] = reader.snapshot_id
+        file.attrs["snapshot"] = clips.snapshot_id
         file.attrs["columns"] = json.dumps({c.name: _facts(c) for c in columns})
-        for key in reader.keys:
-            clip = file.create_group(key)
-            clip.attrs["rows"] = reader.rows(key)
+        for key, rows in zip(clips.keys, clips.rows.tolist(), strict=True):
+            file.create_group(key).attrs["rows"] = rows
         for column in columns:
-            statuses, reasons = column.statuses(reader.keys), column.reasons(reader.keys)
-            for key, status, reason in zip(reader.keys, statuses, reasons, strict=True):
+            statuses, reasons = column.statuses(clips.keys), column.reasons(clips.keys)
+            for key, status, reason in zip(clips.keys, statuses, reasons, strict=True):
                 group = file[key].create_group(column.name)
                 group.attrs["status"] = STATUS_NAMES[int(status)]
                 group.attrs["reason"] = reason
-            for key, data in (pair for batch in _batches(reader, column) for pair in batch):
+            for key, data in (pair for batch in _batches(clips, column) for pair in batch):
                 group = file[key][column.name]
                 group["embedding"] = data.values
                 if not column.clip_level:
                     group["valid"] = data.valid
 
 
-def _to_parquet(reader: Reader, columns: Sequence[ColumnReader], out: Path) -> None:
+def _to_parquet(chosen: Clips, columns: Sequence[ColumnReader], out: Path) -> None:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     out.mkdir()
-    keys = reader.keys
-    clips: dict[str, Any] = {"clip": keys, "rows": reader.clips.rows[reader.clips.alive]}
+    keys = chosen.keys
+    clips: dict[str, Any] = {"clip": keys, "rows": chosen.rows}
     for column in columns:
         names = [STATUS_NAMES[int(status)] for status in column.statuses(keys)]
         clips |= {f"{column.name} status": names, f"{column.name} reason": column.reasons(keys)}
@@ -201,7 +224,7 @@ def _to_parquet(reader: Reader, columns: Sequence[ColumnReader], out: Path) -> N
     for column in columns:
         schema = _schema(column)
         with pq.ParquetWriter(out / f"{column.name}.parquet", schema) as writer:
-            for batch in _batches(reader, column):
+            for batch in _batches(chosen, column):
                 writer.write_table(_table(batch, column, schema))
 
 
@@ -234,7 +257,7 @@ def _table(batch: Batch, column: ColumnReader, schema: pa.Schema) -> pa.Table:
     return pa.table([columns[field.name] for field in schema], schema=schema)
 
 
-FORMATS: dict[str, Callable[[Reader, Sequence[ColumnReader], Path], None]] = {
+FORMATS: dict[str, Callable[[Clips, Sequence[ColumnReader], Path], None]] = {
     "zarr": _to_zarr,
     "h5": _to_h5,
     "parquet": _to_parquet,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
@@ -40,24 +40,32 @@ def ls(dataset: DatasetOption = None, home: HomeOption = None, json: JsonOption 
     names = [place.one_dataset(dataset)] if dataset else place.datasets()
     if not names:
         place.one_dataset(None)
-    rows = [row for name in names for row in _columns(name, open_cache(place, name)[1].snapshot())]
+    rows = [
+        row
+        for name in names
+        for row in _columns(name, open_cache(place, name)[1].snapshot(), _listed(place, name))
+    ]
     if json:
         emit_json(rows)
         return
     for name in sorted(set(names) - {row["dataset"] for row in rows}):
         say(f"{name}: no column yet; run `avfd extract --dataset {name} --backbone NAME`")
     fields = ["dataset", "column", "rate", "shape", "dtype", *STATUS_NAMES.values()]
+    if any(row["gone"] for row in rows):
+        fields.append("gone")
     if rows:
         table(fields, [[row[field] for field in fields] for row in rows])
 
 
-def _columns(dataset: str, reader: Reader) -> list[dict[str, Any]]:
-    return [_column(dataset, reader, name) for name in reader.columns]
+def _columns(dataset: str, reader: Reader, listed: Collection[str]) -> list[dict[str, Any]]:
+    return [_column(dataset, reader, name, listed) for name in reader.columns]
 
 
-def _column(dataset: str, reader: Reader, name: str) -> dict[str, Any]:
+def _column(dataset: str, reader: Reader, name: str, listed: Collection[str]) -> dict[str, Any]:
+    """Facts of a column; `gone` counts clips that a later index did not find any more."""
     column = reader.column(name)
-    counts = Counter(column.statuses(reader.keys).tolist())
+    keys = [key for key in reader.keys if key in listed]
+    counts = Counter(column.statuses(keys).tolist())
     return {
         "dataset": dataset,
         "column": name,
@@ -66,6 +74,7 @@ def _column(dataset: str, reader: Reader, name: str) -> dict[str, Any]:
         "dtype": str(column.dtype),
         "fingerprint": column.fingerprint,
         **{word: counts[status] for status, word in STATUS_NAMES.items()},
+        "gone": len(reader.keys) - len(keys),
     }
 
 
@@ -77,11 +86,12 @@ def show(
     json: JsonOption = False,
 ) -> None:
     """Show one column: its facts, and the reason of every clip that has no data."""
-    name, cache = open_cache(Home.at(home), dataset)
-    reader = cache.snapshot()
-    facts = {**_column(name, reader, column), "facts": reader.column(column).spec_facts}
+    place = Home.at(home)
+    name, cache = open_cache(place, dataset)
+    reader, listed = cache.snapshot(), _listed(place, name)
+    facts = {**_column(name, reader, column, listed), "facts": reader.column(column).spec_facts}
     facts["snapshot"] = reader.snapshot_id
-    facts["reasons"] = _reasons(reader, column)
+    facts["reasons"] = _reasons(reader, column, listed)
     if json:
         emit_json(facts)
         return
@@ -103,9 +113,10 @@ def _flat(facts: Mapping[str, Any], before: str = "") -> list[tuple[str, object]
     return lines
 
 
-def _reasons(reader: Reader, name: str) -> list[dict[str, str]]:
+def _reasons(reader: Reader, name: str, listed: Collection[str]) -> list[dict[str, str]]:
     column = reader.column(name)
-    rows = zip(reader.keys, column.statuses(reader.keys), column.reasons(reader.keys), strict=True)
+    keys = [key for key in reader.keys if key in listed]
+    rows = zip(keys, column.statuses(keys), column.reasons(keys), strict=True)
     return [
         {"clip": key, "status": STATUS_NAMES[int(status)], "reason": reason}
         for key, status, reason in rows
@@ -214,7 +225,8 @@ def export(
     """Write columns as plain Zarr, HDF5 or Parquet, readable without avfd."""
     from avfd.cache.export import export as write
 
-    name, cache = open_cache(Home.at(home), dataset)
+    place = Home.at(home)
+    name, cache = open_cache(place, dataset)
     reader = cache.snapshot()
     columns = list(dict.fromkeys(backbone or reader.columns))
     if not columns:
@@ -223,8 +235,19 @@ def export(
             where=name,
             next_step=f"run `avfd extract --dataset {name} --backbone NAME`",
         )
-    write(reader, columns, format, out)
+    listed = _listed(place, name)
+    gone = sum(key not in listed for key in reader.keys)
+    write(reader, columns, format, out, listed)
     if json:
-        emit_json({"out": out, "format": format, "columns": columns})
-    else:
-        say(f"wrote {', '.join(columns)} to {out}")
+        emit_json({"out": out, "format": format, "columns": columns, "gone": gone})
+        return
+    say(f"wrote {', '.join(columns)} to {out}")
+    if gone:
+        say(f"left out: {gone} clips that the last index did not find any more")
+
+
+def _listed(home: Home, dataset: str) -> set[str]:
+    """Keys of the clip table; the cache may have more, of clips that are gone."""
+    from avfd.clips import read_table
+
+    return {clip.key for clip in read_table(home.clip_table(dataset))}

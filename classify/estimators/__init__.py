@@ -30,7 +30,16 @@ from classify.estimators.base import (
     registered,
 )
 
-__all__ = ["Estimator", "EstimatorOptions", "Validation", "build", "kind_of", "load", "names"]
+__all__ = [
+    "Estimator",
+    "EstimatorOptions",
+    "Validation",
+    "build",
+    "kind_of",
+    "load",
+    "names",
+    "presets",
+]
 
 # Importing these files is what registers their estimators; none of them imports its library.
 _FILED = (
@@ -54,6 +63,11 @@ _FILED = (
 def names() -> list[str]:
     """Every estimator that can be asked for, sorted."""
     return list(registered())
+
+
+def presets() -> list[str]:
+    """Every preset that some estimator has, sorted; the others then take "paper"."""
+    return sorted({"paper"}.union(*(kind.presets for kind in registered().values())))
 
 
 def build(ask: str, options: EstimatorOptions | None = None) -> Estimator:

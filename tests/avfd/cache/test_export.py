@@ -109,3 +109,24 @@ def test_h5_that_does_not_fit_is_refused_at_its_real_size(reader, tmp_path, monk
 def test_an_unknown_format_lists_the_known(reader, tmp_path):
     with pytest.raises(InputError, match=r"zarr \| h5 \| parquet"):
         export(reader, ["mel"], "csv", tmp_path / "x")
+
+
+@pytest.mark.parametrize("format", FORMATS)
+def test_clips_that_are_not_listed_are_not_written(reader, make, tmp_path, format):
+    out = tmp_path / "out"
+    listed = [make.key(5), make.key(6), make.key(2)]
+    export(reader, ["mel", "functionals"], format, out, listed)
+    in_order = [make.key(2), make.key(5), make.key(6)]
+    if format == "zarr":
+        root = zarr.open_group(out, mode="r")
+        assert root["clip"][:].tolist() == in_order
+        rows = slice(root["start"][1], root["start"][1] + root["rows"][1])
+        np.testing.assert_array_equal(root["mel/embedding"][rows], make.values(5))
+    elif format == "h5":
+        with h5py.File(out) as file:
+            found = [key for key in in_order if key in file]
+            assert (found, make.key(3) in file) == (in_order, False)
+            np.testing.assert_array_equal(file[make.key(5)]["mel/embedding"][:], make.values(5))
+    else:
+        assert pq.read_table(out / "clips.parquet")["clip"].to_pylist() == in_order
+        assert set(pq.read_table(out / "mel.parquet")["clip"].to_pylist()) == set(in_order[:2])
