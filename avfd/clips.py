@@ -149,11 +149,11 @@ def check_unique(clips: Sequence[Clip]) -> None:
 
 
 def grouped(clips: Sequence[Clip]) -> list[Clip]:
-    """The clips with `group` set: those that share a person or a source, transitively.
+    """The clips with `group` set: those that share a person, a file or a source, transitively.
 
-    A person is a subject or any of a clip's donors. A clip with neither is its own group. A
-    `source` names the key of another clip or a name that several clips share; either way equal
-    names join.
+    A person is a subject or any of a clip's donors. Parts of one file share it, and clips that are
+    heard with one sound. A `source` names the key of a clip or a whole file, or is a name that
+    several clips share; either way equal names join. A clip with none of these is its own group.
     """
     parent: dict[str, str] = {}
 
@@ -167,9 +167,11 @@ def grouped(clips: Sequence[Clip]) -> list[Clip]:
 
     def links(clip: Clip) -> list[str]:
         people = [f"person {p}" for p in clip.people]
+        dataset = clip.key.split("/", 1)[0]
+        files = [f"clip {clip_key(dataset, path)}" for path in clip.paths]
         # A source that is itself a clip of the table joins that clip.
         sources = [f"clip {clip.source}"] if clip.source else []
-        return [f"clip {clip.key}", *people, *sources]
+        return [f"clip {clip.key}", *people, *files, *sources]
 
     for clip in clips:
         first, *rest = links(clip)

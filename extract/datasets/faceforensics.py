@@ -135,8 +135,8 @@ def _compression(source: Source, notes: Notes, present: set[str]) -> str | None:
         raise InputError(
             "no video of that compression",
             where=source.root,
-            found=", ".join(sorted(present)) or "none",
-            accepted=wanted,
+            found=wanted,
+            accepted=", ".join(sorted(present)) or "none is here",
         )
     chosen = wanted or next((name for name in COMPRESSIONS if name in present), None)
     left = sorted(present - {chosen})

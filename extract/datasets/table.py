@@ -197,7 +197,7 @@ def _clip(source: Source, notes: Notes, columns: Columns, row: Row) -> Clip | No
         video_label=row.label("video_label"),
         audio_label=row.label("audio_label"),
         subject=row.text(columns.subject),
-        source=row.text("original"),
+        source=_original(source, notes, row),
         fake_segments=row.segments("fake_segments"),
         extra=_extra(columns, row),
         **{name: row.text(name) for name in TEXTS},
@@ -212,17 +212,33 @@ def _with_audio(clip: Clip, audio: str) -> Clip:
     return replace(clip, video_path=video, audio_path=audio)
 
 
+def _original(source: Source, notes: Notes, row: Row) -> str | None:
+    """The key of the file that the row's clip was made from; what names no file stays a name."""
+    listed = row.text("original")
+    if listed is None:
+        return None
+    path = None if ".." in listed.split("/") else _found(source, row, listed)
+    if path is None:
+        notes.count("originals that are no files here: they join the clips that name them", listed)
+    return listed if path is None else source.key(path)
+
+
 def _present(source: Source, notes: Notes, row: Row, column: str) -> str | None:
     """The path in a column as the disk spells it; one that is not there is counted."""
     listed = row.text(column)
     if listed is None:
         return None
-    if Path(listed).is_absolute() and Path(listed).is_relative_to(source.root):
-        listed = Path(listed).relative_to(source.root).as_posix()
-    path = source.files.find(listed, row.where)
+    path = _found(source, row, listed)
     if path is None:
         notes.count(MISSING, nfc(listed))
     return path
+
+
+def _found(source: Source, row: Row, listed: str) -> str | None:
+    """A listed path as the disk spells it, relative to the root; None: it is not there."""
+    if Path(listed).is_absolute() and Path(listed).is_relative_to(source.root):
+        listed = Path(listed).relative_to(source.root).as_posix()
+    return source.files.find(listed, row.where)
 
 
 def _extra(columns: Columns, row: Row) -> dict[str, str]:

@@ -6,6 +6,7 @@ import unicodedata
 
 import pytest
 
+from avfd.clips import grouped
 from avfd.errors import InputError
 from extract.datasets.base import MISSING, UNLISTED
 
@@ -241,3 +242,37 @@ def test_the_real_clip_list(testdata):
     assert MISSING not in notes.counts
     labels = [clip.label for clip in clips]
     assert (labels.count("real"), labels.count("fake"), labels.count(None)) == (38, 42, 1)
+
+
+def test_a_fake_and_its_original_share_a_group(read, trees, tmp_path):
+    rows = "path,label,original\na.mp4,real,\nf.mp4,fake,a.mp4\nb.mp4,real,\ng.mp4,fake,b.mp4\n"
+    clips = read(
+        "table", trees.media("a.mp4", "f.mp4", "b.mp4", "g.mp4"), table=_table(tmp_path, rows)
+    ).clips
+    assert clips["f.mp4"].source == "d/a.mp4"
+    grouped_by = {c.key: c.group for c in grouped(list(clips.values()))}
+    assert grouped_by["d/a.mp4"] == grouped_by["d/f.mp4"]
+    assert grouped_by["d/b.mp4"] == grouped_by["d/g.mp4"] != grouped_by["d/a.mp4"]
+
+
+def test_an_original_that_is_no_file_joins_those_that_name_it_and_is_counted(read, trees, tmp_path):
+    rows = "path,label,original\nf.mp4,fake,take 7\ng.mp4,fake,take 7\nh.mp4,fake,take 8\n"
+    found = read("table", trees.media("f.mp4", "g.mp4", "h.mp4"), table=_table(tmp_path, rows))
+    by = {c.key: c.group for c in grouped(list(found.clips.values()))}
+    assert by["d/f.mp4"] == by["d/g.mp4"] != by["d/h.mp4"]
+    assert "3 originals that are no files here" in "\n".join(found.notes.lines())
+
+
+def test_parts_of_one_file_share_a_group(read, trees, tmp_path):
+    rows = "path,label,start_seconds,end_seconds\na.mp4,real,0,1\na.mp4,fake,1,2\nb.mp4,real,0,1\n"
+    clips = read("table", trees.media("a.mp4", "b.mp4"), table=_table(tmp_path, rows)).clips
+    groups = [c.group for c in grouped(list(clips.values()))]
+    assert groups[0] == groups[1] != groups[2]
+
+
+def test_clips_heard_with_one_sound_share_a_group(read, trees, tmp_path):
+    rows = "path,label,audio_path\na.mp4,real,s.wav\nf.mp4,fake,s.wav\nb.mp4,real,\n"
+    tree = trees.media("a.mp4", "f.mp4", "b.mp4", "s.wav")
+    clips = read("table", tree, table=_table(tmp_path, rows)).clips
+    groups = {c.key: c.group for c in grouped(list(clips.values()))}
+    assert groups["d/a.mp4"] == groups["d/f.mp4"] != groups["d/b.mp4"]
