@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
@@ -14,6 +14,7 @@ from avfd import runs
 from avfd.clips import Clip, read_table
 from avfd.errors import InputError, MissingError
 from avfd.home import Home
+from avfd.manifest import SIDES
 from avfd.runs import Run
 from classify.apply import check_columns, columns_of, score_units
 from classify.columns import PictureOptions, Unit
@@ -23,6 +24,7 @@ from classify.protocols import as_test
 from classify.run_facts import units_digest
 from classify.scoring import clip_scores, metrics_of, scores_frame, seconds_frame
 from classify.sides import assigned, protocol_of, side_units, unlabelled_units
+from classify.since import own_dataset, sides_now, since_notes
 from classify.taught import Taught, check_unseen
 
 if TYPE_CHECKING:
@@ -100,7 +102,10 @@ def evaluate(
     if protocol is not None:
         _check_protocol(home, loaded, dataset if not own else None, wanted, protocol)
     if own and wanted != "unlabelled":
-        return _stored(loaded, dataset, wanted, replicates)
+        mine = own_dataset(home, loaded)
+        if mine and wanted in SIDES and wanted not in set(loaded.scores()["split"]):
+            return _held_back(home, loaded, mine, dataset, wanted, replicates)
+        return _stored(home, loaded, dataset, wanted, replicates)
     name = home.one_dataset(dataset or str(loaded.facts["datasets"][0]))
     return _scored(home, loaded, name, wanted, protocol, replicates)
 
@@ -176,10 +181,35 @@ def _side(run: Run, dataset: str | None, split: SplitName) -> pd.DataFrame:
     return frame
 
 
-def _stored(run: Run, dataset: str | None, split: SplitName, replicates: int) -> EvaluateReport:
+def _held_back(
+    home: Home, run: Run, mine: str, dataset: str | None, split: SplitName, replicates: int
+) -> EvaluateReport:
+    """A side of the run's own protocol of which there was no clip when it was fitted."""
+    opened = Opened.at(home, [mine])
+    units = sides_now(home, run, mine, opened)[split]
+    if not units:
+        _side(run, dataset, split)  # says that there is none
+    if seen := Taught.of(run.facts).among(units, opened):
+        raise InputError(
+            f"the run was trained on {len(seen)} of the clips that would {split}",
+            where=run.name,
+            found=", ".join(seen[:3]),
+            next_step="fit again: the clips' sides are not those of the fit any more",
+        )
+    said = (
+        f"Side {split} of the run's own protocol {run.facts['protocol']['name']}, by the clips "
+        "that are indexed now: the run had none of it."
+    )
+    report = _report(home, run, mine, split, None, Wanted(units, [said]), opened, replicates)
+    return replace(report, dataset=dataset)
+
+
+def _stored(
+    home: Home, run: Run, dataset: str | None, split: SplitName, replicates: int
+) -> EvaluateReport:
     """From the scores that the run wrote."""
     frame = _side(run, dataset, split)
-    notes = list(run.facts["notes"])
+    notes = [*run.facts["notes"], *since_notes(home, run, split, frame["key"].tolist())]
     if split != "test":
         notes.append(f"{split}: the model knows some of these clips from training.")
     return EvaluateReport(
@@ -200,8 +230,22 @@ def _scored(
 ) -> EvaluateReport:
     """By scoring the clips now, or from an evaluation of the same clips and columns."""
     opened = Opened.at(home, [dataset])
-    columns = check_columns(home, run, opened)
     wanted = _wanted(home, run, opened, dataset, split, protocol)
+    return _report(home, run, dataset, split, protocol, wanted, opened, replicates)
+
+
+def _report(
+    home: Home,
+    run: Run,
+    dataset: str,
+    split: SplitName,
+    protocol: str | None,
+    wanted: Wanted,
+    opened: Opened,
+    replicates: int,
+) -> EvaluateReport:
+    """Of these units of a data set, scored now or before."""
+    columns = check_columns(home, run, opened)
     check_unseen(wanted.units, columns, opened)
     name = "-".join([dataset, split, *([protocol] if protocol else [])])
     content = units_digest(wanted.units, columns, opened)
@@ -244,17 +288,18 @@ def _wanted(
     target = run.facts["target"]
     bare = [clip for clip in clips if _label(clip, target) is None]
     if split == "unlabelled":
-        return _some(Wanted(unlabelled_units(bare)), dataset, split)
+        return _some(Wanted(unlabelled_units(bare)), run, dataset, split)
     if split == "all":
         labelled = [clip for clip in clips if _label(clip, target) is not None]
         units = side_units(as_test(labelled, target=target), "test") if labelled else []
         known = _known_classes(units, run)
-        return _some(Wanted([*known.units, *unlabelled_units(bare)], known.notes), dataset, split)
+        every = [*known.units, *unlabelled_units(bare)]
+        return _some(Wanted(every, known.notes), run, dataset, split)
     protocol = protocol_of(home, [dataset], name)
     chosen = assigned(home, opened.readers, clips, protocol, target=target)
     known = _known_classes(side_units(chosen, split), run)
     notes = (f"Side {split} of protocol {protocol.name}.", *chosen.notes, *known.notes)
-    return _some(Wanted(known.units, notes), dataset, split)
+    return _some(Wanted(known.units, notes), run, dataset, split)
 
 
 def _label(clip: Clip, target: str) -> str | None:
@@ -272,9 +317,14 @@ def _known_classes(units: Sequence[Unit], run: Run) -> Wanted:
     return Wanted(known, [f"{left} clips are of classes that the run does not know: {strange}."])
 
 
-def _some(wanted: Wanted, dataset: str, split: str) -> Wanted:
+def _some(wanted: Wanted, run: Run, dataset: str, split: str) -> Wanted:
     if not wanted.units:
-        raise MissingError("the data set has no such clips", where=dataset, found=split)
+        raise MissingError(
+            "the data set has no such clips",
+            where=dataset,
+            found=" ".join([split, *(f"({note})" for note in wanted.notes)]),
+            accepted=", ".join(run.facts["classes"]),
+        )
     return wanted
 
 
