@@ -203,8 +203,30 @@ def _clip(source: Source, notes: Notes, columns: Columns, row: Row) -> Clip | No
         **{name: row.text(name) for name in TEXTS},
         **times,
     )
-    audio = _present(source, notes, row, "audio_path")
-    return clip if audio is None else _with_audio(clip, audio)
+    _check_agrees(clip, row)
+    if row.text("audio_path") is None:
+        return clip
+    audio = _found(source, row, row.text("audio_path") or "")
+    if audio is None:  # the film's own sound would be another one than the row means
+        notes.count("rows whose audio_path is not there: not indexed", clip.paths[0])
+        return None
+    return _with_audio(clip, audio)
+
+
+def _check_agrees(clip: Clip, row: Row) -> None:
+    """Refuse a row that calls a clip real and a part of it fake, or fake and every track real."""
+    tracks = {"video_label": clip.video_label, "audio_label": clip.audio_label}
+    fake = [f"{name} {label}" for name, label in tracks.items() if label == FAKE]
+    if clip.fake_segments:
+        fake.append("fake_segments")
+    all_real = set(tracks.values()) == {REAL}
+    if (clip.label == REAL and fake) or (clip.label == FAKE and all_real):
+        raise InputError(
+            "the row contradicts itself",
+            where=row.where,
+            found=f"{clip.label}, with {', '.join(fake) or 'both tracks real'}",
+            accepted="a clip is fake where a track or a part of it is, else real",
+        )
 
 
 def _with_audio(clip: Clip, audio: str) -> Clip:

@@ -276,3 +276,35 @@ def test_clips_heard_with_one_sound_share_a_group(read, trees, tmp_path):
     clips = read("table", tree, table=_table(tmp_path, rows)).clips
     groups = {c.key: c.group for c in grouped(list(clips.values()))}
     assert groups["d/a.mp4"] == groups["d/f.mp4"] != groups["d/b.mp4"]
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        "real,fake,real,",
+        "real,real,fake,",
+        'real,,,"[[0, 1]]"',
+        "fake,real,real,",
+    ],
+)
+def test_a_row_that_contradicts_itself_is_refused_by_line(read, trees, tmp_path, row):
+    header = "path,label,video_label,audio_label,fake_segments\n"
+    table = _table(tmp_path, f"{header}a.mp4,{row}\n")
+    with pytest.raises(InputError, match=r"t\.csv:2: .*contradicts|contradicts.*t\.csv:2"):
+        read("table", trees.media("a.mp4"), table=table)
+
+
+def test_a_fake_of_one_track_or_of_no_known_track_agrees(read, trees, tmp_path):
+    header = "path,label,video_label,audio_label,fake_segments\n"
+    rows = 'a.mp4,fake,real,,\nb.mp4,fake,real,fake,"[[0, 1]]"\nc.mp4,,fake,,\n'
+    found = read(
+        "table", trees.media("a.mp4", "b.mp4", "c.mp4"), table=_table(tmp_path, header + rows)
+    )
+    assert len(found.clips) == 3
+
+
+def test_a_clip_whose_own_sound_is_missing_is_not_heard_with_the_films(read, trees, tmp_path):
+    table = _table(tmp_path, "path,label,audio_path\na.mp4,fake,gone.wav\nb.mp4,real,\n")
+    found = read("table", trees.media("a.mp4", "b.mp4"), table=table)
+    assert list(found.clips) == ["b.mp4"]
+    assert "1 rows whose audio_path is not there" in "\n".join(found.notes.lines())
