@@ -10,7 +10,7 @@ import os
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
@@ -25,6 +25,8 @@ from extract.pool import core_count
 from extract.scans import Progress, Roots, ScanPool
 
 UNLABELLED = "unlabelled"
+SEGMENT_SPARE_SECONDS = 1.0
+"""So far past the clip's measured end a fake segment may reach: label files round and pad."""
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
@@ -220,7 +222,17 @@ def _scanned(
     table = home.clip_table(facts.name)
     previous = read_table(table) if table.is_file() else []
     clips = scans.with_stat(clips, _roots(facts))
-    return grouped(scans.with_media(clips, _roots(facts), previous, pool, progress))
+    measured = scans.with_media(clips, _roots(facts), previous, pool, progress)
+    return grouped([_with_segments_inside(clip) for clip in measured])
+
+
+def _with_segments_inside(clip: Clip) -> Clip:
+    """The clip, with a problem where a label file and its media cannot belong together."""
+    end = max((end for _, end in clip.fake_segments or ()), default=0.0)
+    if clip.problem or end <= clip.seconds + SEGMENT_SPARE_SECONDS:
+        return clip
+    said = f"a fake segment ends at {end:.3f} s, the clip at {clip.seconds:.3f} s"
+    return replace(clip, problem=said)
 
 
 def _roots(facts: DatasetFacts) -> Roots:

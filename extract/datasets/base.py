@@ -25,6 +25,7 @@ from extract.datasets.labels import read_json, read_text
 
 MISSING = "listed but missing"
 SOUND = "sound files that no clip reads: left out"
+UNKNOWN = "files of a kind that is not known as sound or film: left out"
 UNLISTED = "without a label: extracted, never fitted"
 
 

@@ -17,14 +17,23 @@ VIDEO_SUFFIXES = frozenset(
     {
         *(".3g2", ".3gp", ".asf", ".avi", ".flv", ".m2ts", ".m2v", ".m4v", ".mkv", ".mov", ".mp4"),
         *(".mpe", ".mpeg", ".mpg", ".mpg2", ".mpeg2", ".mpv", ".mts", ".mxf", ".ogv", ".ts"),
-        *(".vob", ".webm", ".wmv"),
+        *(".dv", ".qt", ".vob", ".webm", ".wmv"),
     }
 )
 AUDIO_SUFFIXES = frozenset(
     {".aac", ".aif", ".aiff", ".amr", ".flac", ".m4a", ".mka", ".mp2", ".mp3", ".oga", ".ogg"}
-    | {".opus", ".wav", ".wma"}
+    | {".ac3", ".au", ".caf", ".opus", ".wav", ".wma"}
 )
 MEDIA_SUFFIXES = VIDEO_SUFFIXES | AUDIO_SUFFIXES
+SIDE_SUFFIXES = frozenset(
+    {"", ".txt", ".csv", ".tsv", ".json", ".jsonl", ".xml", ".yaml", ".yml", ".toml", ".ini"}
+    | {".md", ".rst", ".pdf", ".html", ".htm", ".doc", ".docx", ".xls", ".xlsx", ".ods", ".rtf"}
+    | {".srt", ".vtt", ".ass", ".ssa", ".lab", ".textgrid", ".eaf", ".png", ".jpg", ".jpeg", ".bmp"}
+    | {".gif", ".webp", ".tif", ".tiff", ".svg", ".npy", ".npz", ".pkl", ".pt", ".pth", ".h5"}
+    | {".hdf5", ".mat", ".parquet", ".db", ".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".7z"}
+    | {".rar", ".py", ".ipynb", ".sh", ".bat", ".m", ".md5", ".sha256", ".url", ".lnk", ".log"}
+)
+"""What usually lies beside media and is none; other suffixes are worth telling."""
 
 
 def nfc(text: str) -> str:
@@ -148,3 +157,8 @@ class Files:
                     next_step="rename the file",
                 )
         return found
+
+    def unknown(self) -> list[str]:
+        """The paths that are neither media nor what usually lies beside them."""
+        known = MEDIA_SUFFIXES | SIDE_SUFFIXES
+        return [path for path in self.paths if suffix(path) not in known]

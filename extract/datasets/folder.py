@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from avfd.clips import LABELS, Clip
-from extract.datasets.base import Notes, Source, reader
+from extract.datasets.base import UNKNOWN, Notes, Source, reader
 
 
 @reader("folder")
@@ -14,6 +14,8 @@ def read(source: Source, notes: Notes) -> Iterator[Clip]:
     for path in source.files.media():
         label = label_of(path)
         yield source.clip(path, label=label) if label else source.unlabelled(path, notes)
+    for path in source.files.unknown():
+        notes.count(UNKNOWN, path)
     notes.say(
         "no subjects are known: every clip is its own group, so one person may stand in train and "
         "in test; a table with a subject column mends that"

@@ -21,7 +21,7 @@ WORDS: Mapping[str, str | None] = {
 }
 # `source` is not here: tables use that word for where a file came from, and would then join
 # whole collections into one group. The original of a fake is the column `original`.
-TEXTS = ("method", "emotion", "donor", "split")
+TEXTS = ("method", "emotion", "donor")
 NUMBERS = {
     "start": "start_seconds",
     "end": "end_seconds",
@@ -31,6 +31,12 @@ NUMBERS = {
 }
 PART = ("start_seconds", "end_seconds")
 SCANNED = ("width", "height", "fps", "seconds", "has_audio", "has_video", "bytes", "sha256")
+NAMES = "originals that are no files here: they join the clips that name them"
+WORDS_OF_SIDES = {
+    **dict.fromkeys(("train", "training"), "train"),
+    **dict.fromkeys(("val", "valid", "validation", "dev"), "val"),
+    **dict.fromkeys(("test", "testing"), "test"),
+}
 MEDIA = ("audio_path", "video_label", "audio_label", "fake_segments")
 
 
@@ -200,6 +206,7 @@ def _clip(source: Source, notes: Notes, columns: Columns, row: Row) -> Clip | No
         source=_original(source, notes, row),
         fake_segments=row.segments("fake_segments"),
         extra=_extra(columns, row),
+        split=_side(row),
         **{name: row.text(name) for name in TEXTS},
         **times,
     )
@@ -235,14 +242,22 @@ def _with_audio(clip: Clip, audio: str) -> Clip:
     return replace(clip, video_path=video, audio_path=audio)
 
 
+def _side(row: Row) -> str | None:
+    """The side that the row names, as protocols spell it; any other word stays as it is."""
+    stated = row.text("split")
+    return stated and WORDS_OF_SIDES.get(stated.lower(), stated)
+
+
 def _original(source: Source, notes: Notes, row: Row) -> str | None:
     """The key of the file that the row's clip was made from; what names no file stays a name."""
     listed = row.text("original")
     if listed is None:
         return None
-    path = None if ".." in listed.split("/") else _found(source, row, listed)
+    below = _below(source, listed)
+    is_path = not below.startswith("/") and ".." not in below.split("/")
+    path = source.files.find(below, row.where) if is_path else None
     if path is None:
-        notes.count("originals that are no files here: they join the clips that name them", listed)
+        notes.count(NAMES, listed)
     return listed if path is None else source.key(path)
 
 
@@ -259,14 +274,19 @@ def _present(source: Source, notes: Notes, row: Row, column: str) -> str | None:
 
 def _found(source: Source, row: Row, listed: str) -> str | None:
     """A listed path as the disk spells it, relative to the root; None: it is not there."""
+    return source.files.find(_below(source, listed), row.where)
+
+
+def _below(source: Source, listed: str) -> str:
+    """A listed path relative to the root, where it is an absolute one below it."""
     if Path(listed).is_absolute() and Path(listed).is_relative_to(source.root):
-        listed = Path(listed).relative_to(source.root).as_posix()
-    return source.files.find(listed, row.where)
+        return Path(listed).relative_to(source.root).as_posix()
+    return listed
 
 
 def _extra(columns: Columns, row: Row) -> dict[str, str]:
     """The cells of columns that have no meaning of their own here; protocols may ask for them."""
-    ours = {columns.path, columns.label, columns.subject, "original"}
+    ours = {columns.path, columns.label, columns.subject, "original", "split"}
     known = ours.union(NUMBERS, TEXTS, SCANNED, MEDIA)
     names = [name for name in columns.names if name and name not in known]
     return {name: text for name in names if (text := row.text(name))}

@@ -133,7 +133,7 @@ def _unreadable(path: Path, error: Exception) -> MediaError:
         "the file is no readable sound or video file",
         where=path,
         found=f"{path.stat().st_size} bytes, {kind} (FFmpeg: {_words(error)})",
-        accepted="mp4, mov, avi, mkv, webm, mpg, ts, flv, wmv, wav, flac, mp3, m4a, ogg",
+        accepted="mp4, mov, 3gp, avi, mkv, webm, mpg, ts, m2ts, flv, wmv, wav, flac, mp3, m4a, ogg",
         next_step="if it was copied or downloaded, check that the copy is complete",
     )
 

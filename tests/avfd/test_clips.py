@@ -134,6 +134,17 @@ def test_a_person_and_an_original_of_one_name_do_not_join():
     assert found["1"] != found["2"]
 
 
+def test_files_of_one_name_in_two_data_sets_do_not_join():
+    found = groups(Clip("d/a.mp4", video_path="a.mp4"), Clip("e/a.mp4", video_path="a.mp4"))
+    assert found["d/a.mp4"] != found["e/a.mp4"]
+
+
+def test_a_source_that_is_cut_into_parts_joins_them_all():
+    parts = [Clip(f"d/film.mp4@{i}", video_path="film.mp4") for i in range(2)]
+    found = groups(Clip("d/fake.mp4", source="d/film.mp4"), *parts)
+    assert len(set(found.values())) == 1
+
+
 FULL = Clip(
     key=f"d/{COMPOSED} #1.mp4@1.000-2.000",
     video_path=f"{DECOMPOSED} #1.mp4",

@@ -146,6 +146,20 @@ def test_a_part_after_the_files_end_is_told(home, root, sound):
     assert index(home, "mine", root, table=root / "t.csv").problems == report.problems
 
 
+def test_fake_segments_past_the_clips_end_are_told(home, root, sound):
+    sound("film.wav", 4.0)
+    rows = ['film.wav,,,"[[0, 4.9]]"', 'film.wav,1,3,"[[0.5, 1], [1, 3.5]]"']
+    (root / "t.csv").write_text("path,start,end,fake_segments\n" + "\n".join(rows))
+    said = "a fake segment ends at 3.500 s, the clip at 2.000 s"
+    for _ in range(2):  # scanned, then kept
+        report = index(home, "mine", root, table=root / "t.csv")
+        assert report.problems == {"mine/film.wav@1.000-3.000": said}
+    (root / "t.csv").write_text("path,fake_segments\nfilm.wav,[]\n")
+    assert not index(home, "mine", root, table=root / "t.csv").problems
+    (root / "t.csv").write_text('path,fake_segments\nfilm.wav,"[[6, 7]]"\n')
+    assert index(home, "mine", root, table=root / "t.csv").problems
+
+
 @pytest.mark.parametrize(("start", "end"), [(math.nan, 1.0), (1.0, 0.5), (0.5, math.nan)])
 def test_a_reader_that_gives_a_part_that_cannot_be_is_told(
     home, root, sound, monkeypatch, start, end

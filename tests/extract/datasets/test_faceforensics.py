@@ -84,8 +84,9 @@ def test_one_compression_is_indexed_and_the_choice_told(read, trees):
     assert [key for key, clip in other.clips.items() if clip.label] == [
         f"{TOP}/original_sequences/youtube/c40/videos/000.mp4"
     ]
-    with pytest.raises(InputError, match=r"no video of that compression.*c23, c40"):
-        read("faceforensics", trees.FACEFORENSICS, compression="c0")
+    message = r"no video of that compression.*found: c41; accepted: c23, c40"
+    with pytest.raises(InputError, match=message):
+        read("faceforensics", trees.FACEFORENSICS, compression="c41")
 
 
 def test_raw_is_another_name_of_c0(read, trees):

@@ -10,7 +10,7 @@ import pytest
 from avfd.errors import InputError
 from avfd.manifest import load
 from extract.datasets.base import Source
-from extract.datasets.files import Files
+from extract.datasets.files import AUDIO_SUFFIXES, VIDEO_SUFFIXES, Files
 
 
 def test_paths_are_sorted_relative_and_without_hidden_ones(tmp_path, trees):
@@ -23,6 +23,28 @@ def test_paths_are_sorted_relative_and_without_hidden_ones(tmp_path, trees):
 def test_upper_case_suffixes_are_media(tmp_path, trees):
     trees.grow(tmp_path, trees.media("a.MP4", "b.Wav", "c.mp4.part"))
     assert Files(tmp_path).media() == ["a.MP4", "b.Wav"]
+
+
+@pytest.mark.parametrize(
+    "suffix", ["3gp", "m2ts", "m4v", "mpeg", "mpg", "mts", "ogv", "ts", "vob", "webm", "wmv", "flv"]
+)
+def test_films_of_phones_cameras_and_the_web_are_media(tmp_path, trees, suffix):
+    trees.grow(tmp_path, trees.media(f"a.{suffix}", f"b.{suffix.upper()}"))
+    assert Files(tmp_path).media(VIDEO_SUFFIXES) == [f"a.{suffix}", f"b.{suffix.upper()}"]
+
+
+@pytest.mark.parametrize(
+    "suffix", ["aif", "aiff", "amr", "au", "caf", "flac", "mka", "mp2", "oga", "opus", "ac3"]
+)
+def test_sounds_are_media(tmp_path, trees, suffix):
+    trees.grow(tmp_path, trees.media(f"a.{suffix}", f"b.{suffix.upper()}"))
+    assert Files(tmp_path).media(AUDIO_SUFFIXES) == [f"a.{suffix}", f"b.{suffix.upper()}"]
+
+
+def test_files_of_unknown_kind_are_told_from_those_that_lie_beside_media(tmp_path, trees):
+    side = ["a.txt", "b.CSV", "c.json", "d.png", "e.jpg", "f.xml", "g.srt", "README", "h.tar.gz"]
+    trees.grow(tmp_path, trees.media(*side, "x.bik", "y.mp4.part", "z.mp4"))
+    assert Files(tmp_path).unknown() == ["x.bik", "y.mp4.part"]
 
 
 @pytest.mark.parametrize("path", ["../x.mp4", "/x.mp4", "a/../../x.mp4"])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 
-from extract.datasets.base import UNLISTED
+from extract.datasets.base import UNKNOWN, UNLISTED
 
 
 def test_folders_named_real_or_fake_decide_and_near_misses_do_not(read, trees):
@@ -38,3 +38,9 @@ def test_a_name_in_decomposed_unicode_gives_a_composed_key_and_keeps_its_path(re
     assert not rest
     assert key == unicodedata.normalize("NFC", decomposed)
     assert clip.video_path == decomposed
+
+
+def test_files_whose_kind_is_not_known_are_counted(read, trees):
+    found = read("folder", trees.media("real/a.mp4", "real/b.bik", "real/list.csv", "fake/c.png"))
+    assert found.notes.counts == {UNKNOWN: 1}
+    assert f"1 {UNKNOWN} (real/b.bik)" in found.notes.lines()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from avfd.clips import grouped
 from avfd.errors import InputError
 from extract.datasets.base import MISSING, UNLISTED
 from extract.datasets.iemocap import LEFT, RIGHT, UNREADABLE, WHOLE
@@ -87,3 +88,11 @@ def test_a_line_of_another_form_is_counted(read, trees):
     lines = "[6.2901 8.2357]\tSes01F_impro01_F000\tneu\n[1.0 - 2.0]\tnobody\tneu\t[1]\n"
     found = read("iemocap", {**trees.IEMOCAP, path: lines})
     assert found.notes.counts[UNREADABLE] == 2
+
+
+def test_two_speakers_of_one_film_stand_on_one_side(read, trees):
+    """Both are in its picture and sound; the published splits are by session, which holds both."""
+    clips = grouped(list(read("iemocap", trees.IEMOCAP).clips.values()))
+    session = {clip.group for clip in clips if clip.extra.get("session") == "1"}
+    assert len(session) == 1
+    assert session.isdisjoint(clip.group for clip in clips if clip.extra.get("session") == "5")

@@ -8,7 +8,10 @@ import pytest
 
 from avfd.clips import grouped
 from avfd.errors import InputError
+from avfd.manifest import load
+from classify.protocols import assign
 from extract.datasets.base import MISSING, UNLISTED
+from extract.datasets.table import NAMES
 
 
 def _table(tmp_path, text: str) -> str:
@@ -230,8 +233,98 @@ def test_a_file_that_is_no_table_is_named(read, trees, tmp_path, content, messag
         read("table", trees.media("a.mp4"), table=str(tmp_path / "t.csv"))
 
 
+def _groups(found) -> dict[str, str]:
+    return {c.key.removeprefix("d/"): c.group for c in grouped(list(found.clips.values()))}
+
+
+@pytest.mark.parametrize("original", ["o/a.mp4", "o/./a.mp4", "{root}/o/a.mp4"])
+def test_a_fake_joins_its_original(read, trees, tmp_path, original):
+    original = original.format(root=tmp_path / "root")
+    table = _table(tmp_path, f"path,original\nf/a.mp4,{original}\no/a.mp4,\no/b.mp4,\n")
+    found = read("table", trees.media("f/a.mp4", "o/a.mp4", "o/b.mp4"), table=table)
+    group = _groups(found)
+    assert group["f/a.mp4"] == group["o/a.mp4"] != group["o/b.mp4"]
+    assert NAMES not in found.notes.counts
+
+
+def test_an_original_in_another_unicode_form_joins(read, trees, tmp_path):
+    on_disk, listed = (unicodedata.normalize(form, "Zoë.mp4") for form in ("NFD", "NFC"))
+    table = _table(tmp_path, f"path,original\na.mp4,{listed}\n{listed},\n")
+    group = _groups(read("table", trees.media("a.mp4", on_disk), table=table))
+    assert group["a.mp4"] == group[listed]
+
+
+def test_a_fake_joins_all_parts_of_its_original(read, trees, tmp_path):
+    rows = "f.mp4,,,film.mp4\nfilm.mp4,0,1,\nfilm.mp4,1,2,\n"
+    table = _table(tmp_path, f"path,start,end,original\n{rows}")
+    group = _groups(read("table", trees.media("f.mp4", "film.mp4"), table=table))
+    assert len(group) == 3
+    assert len(set(group.values())) == 1
+
+
+@pytest.mark.parametrize("name", ["id 7", "/elsewhere/x.mp4", "../x.mp4"])
+def test_an_original_that_is_no_file_joins_those_that_name_it(read, trees, tmp_path, name):
+    rows = f"a.mp4,{name}\nb.mp4,{name}\nc.mp4,other\nd.mp4,\n"
+    found = read(
+        "table",
+        trees.media("a.mp4", "b.mp4", "c.mp4", "d.mp4"),
+        table=_table(tmp_path, f"path,original\n{rows}"),
+    )
+    group = _groups(found)
+    assert group["a.mp4"] == group["b.mp4"]
+    assert len(set(group.values())) == 3
+    assert f"3 {NAMES} ({name}, {name}, other)" in found.notes.lines()
+
+
+@pytest.mark.parametrize(
+    "cells",
+    [
+        'fake,real,real,"[[0, 1]]"',  # sound and picture moved against each other: see forge
+        "fake,real,,",
+        "fake,,fake,",
+        "fake,,,",
+        ",fake,real,",
+        "real,,,[]",
+    ],
+)
+def test_labels_that_agree_are_taken(read, trees, tmp_path, cells):
+    header = "path,label,video_label,audio_label,fake_segments"
+    table = _table(tmp_path, f"{header}\na.mp4,{cells}\n")
+    assert list(read("table", trees.media("a.mp4"), table=table).clips) == ["a.mp4"]
+
+
+def test_the_tables_own_sides_are_a_protocol(read, trees, tmp_path):
+    words = ["train", "Training", "dev", "validation", "val", "TEST", "", "spare"]
+    media = trees.media(*(f"{i}.mp4" for i in range(len(words))))
+    rows = "".join(f"{i}.mp4,{('real', 'fake')[i % 2]},{w}\n" for i, w in enumerate(words))
+    found = read("table", media, table=_table(tmp_path, f"path,label,split\n{rows}"))
+    split = assign(grouped(list(found.clips.values())), load("table").protocol("shipped"))
+    assert split.train == ("d/0.mp4", "d/1.mp4")
+    assert split.val == ("d/2.mp4", "d/3.mp4", "d/4.mp4")
+    assert split.test == ("d/5.mp4",)
+    assert split.excluded == {
+        "d/6.mp4": "split is not stated: on no side",
+        "d/7.mp4": "split is spare: on no side",
+    }
+    assert not split.leaky
+
+
+def test_sides_of_a_table_that_tear_a_person_apart_are_refused(read, trees, tmp_path):
+    rows = "a.mp4,real,x,train\nb.mp4,fake,x,test\n"
+    table = _table(tmp_path, f"path,label,subject,split\n{rows}")
+    clips = grouped(list(read("table", trees.media("a.mp4", "b.mp4"), table=table).clips.values()))
+    with pytest.raises(InputError, match="1 groups stand on two sides"):
+        assign(clips, load("table").protocol("shipped"))
+
+
+def test_shipped_sides_of_a_table_without_any_are_refused(read, trees, tmp_path):
+    table = _table(tmp_path, "path,label\na.mp4,real\nb.mp4,fake\n")
+    clips = grouped(list(read("table", trees.media("a.mp4", "b.mp4"), table=table).clips.values()))
+    with pytest.raises(InputError, match=r"shipped: no clip is left.*2 clips: split is not stated"):
+        assign(clips, load("table").protocol("shipped"))
+
+
 def test_the_real_clip_list(testdata):
-    from avfd.manifest import load
     from extract.datasets import base
 
     options = {"table": str(testdata / "clips.csv")}
