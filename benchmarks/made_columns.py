@@ -60,7 +60,7 @@ def make(folder: Path, specs: Mapping[str, BackboneSpec], count: int, *, files: 
     lock = made.home.lock_path(DATASET)
     url = made.home.cache_url(DATASET)
     cache = Cache.open(url, dataset=DATASET, lock_path=lock, create=True)
-    cache.update_clips([Entry(c.key, c.seconds, 1, 1) for c in made.clips])
+    cache.update_clips([Entry(c.key, c.seconds, c.bytes, c.mtime_ns) for c in made.clips])
     for seed, (name, spec) in enumerate(specs.items()):
         cache.ensure_column(name, spec, f"{seed:064d}", {})
         for first, values in blocks(spec, count, seed):

@@ -148,13 +148,6 @@ def check_options(options: FitOptions) -> None:
             where="--validate",
             next_step="add --folds K, or take a protocol with a validation side",
         )
-    if options.preset not in (presets := estimators.presets()):
-        raise InputError(
-            "no model has such a preset",
-            where="--preset",
-            found=options.preset,
-            accepted=", ".join(presets),
-        )
     if options.protocol and options.folds:
         raise InputError("a protocol and folds exclude each other", where="--protocol, --folds")
     if options.test_datasets and (options.folds or options.protocol in WORDS):
@@ -194,6 +187,13 @@ def check_options(options: FitOptions) -> None:
     _check_own_models(options)
     for asked in filter(None, (options.model, options.audio_model, options.video_model)):
         estimators.build(asked, EstimatorOptions(preset=options.preset))
+    if options.preset not in (presets := estimators.presets()):
+        raise InputError(
+            "no model has such a preset",
+            where="--preset",
+            found=options.preset,
+            accepted=", ".join(presets),
+        )
     own = [m for m in (options.audio_model, options.video_model) if m]
     if options.fusion == "feature" and own:
         raise InputError(
