@@ -93,7 +93,7 @@ def evaluate(
 
     Raises:
         InputError: an unknown split or protocol, or a protocol where none chooses the clips.
-        FingerprintError: a column was not written as the run's was; both are named.
+        FingerprintError: a column was not written as the run's was; what differs is named.
         MissingError: no such run, data set, column or side.
     """
     loaded = runs.load(home, run)
@@ -102,8 +102,8 @@ def evaluate(
     if protocol is not None:
         _check_protocol(home, loaded, dataset if not own else None, wanted, protocol)
     if own and wanted != "unlabelled":
-        mine = own_dataset(home, loaded)
-        if mine and wanted in SIDES and wanted not in set(loaded.scores()["split"]):
+        lacking = wanted in SIDES and wanted not in set(loaded.scores()["split"])
+        if lacking and (mine := own_dataset(home, loaded)):
             return _held_back(home, loaded, mine, dataset, wanted, replicates)
         return _stored(home, loaded, dataset, wanted, replicates)
     name = home.one_dataset(dataset or str(loaded.facts["datasets"][0]))

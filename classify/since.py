@@ -56,10 +56,10 @@ def since_notes(home: Home, run: Run, split: str, scored: Sequence[str]) -> list
         split: the side that is evaluated, or "all".
         scored: keys of the stored scores of that side.
     """
-    dataset = own_dataset(home, run)
-    if dataset is None:
-        return []
     try:
+        dataset = own_dataset(home, run)  # of a fused run the runs below it are asked
+        if dataset is None:
+            return []
         sides = sides_now(home, run, dataset, Opened.at(home, [dataset]))
     except (AvfdError, OSError) as error:
         return [f"Whether clips were indexed since is not known: {error}"]

@@ -31,6 +31,7 @@ NUMBERS = {
 }
 PART = ("start_seconds", "end_seconds")
 SCANNED = ("width", "height", "fps", "seconds", "has_audio", "has_video", "bytes", "sha256")
+UNHEARD = "rows whose audio_path is not there: not indexed"
 NAMES = "originals that are no files here: they join the clips that name them"
 WORDS_OF_SIDES = {
     **dict.fromkeys(("train", "training"), "train"),
@@ -133,7 +134,11 @@ def read(source: Source, notes: Notes) -> Iterator[Clip]:
     used: set[str] = set()
     lines: dict[str, str] = {}
     for row in rows:
-        clip = _clip(source, notes, columns, row)
+        film = _clip(source, notes, columns, row)
+        if film is None:
+            continue
+        used.update(film.paths)
+        clip = _heard(source, notes, row, film)
         if clip is None:
             continue
         used.update(clip.paths)
@@ -190,10 +195,12 @@ def _columns(table: Path, header: list[str], options: Mapping[str, str]) -> Colu
 
 def _clip(source: Source, notes: Notes, columns: Columns, row: Row) -> Clip | None:
     """The row's clip; None where its file is not there."""
-    if row.text(columns.path) is None:
+    listed = row.text(columns.path)
+    if listed is None:
         raise InputError("the path is empty", where=row.where)
-    path = _present(source, notes, row, columns.path)
+    path = _found(source, row, listed)
     if path is None:
+        notes.count(MISSING, nfc(listed))
         return None
     times = row.times()
     clip = source.clip(
@@ -211,13 +218,7 @@ def _clip(source: Source, notes: Notes, columns: Columns, row: Row) -> Clip | No
         **times,
     )
     _check_agrees(clip, row)
-    if row.text("audio_path") is None:
-        return clip
-    audio = _found(source, row, row.text("audio_path") or "")
-    if audio is None:  # the film's own sound would be another one than the row means
-        notes.count("rows whose audio_path is not there: not indexed", clip.paths[0])
-        return None
-    return _with_audio(clip, audio)
+    return clip
 
 
 def _check_agrees(clip: Clip, row: Row) -> None:
@@ -237,7 +238,18 @@ def _check_agrees(clip: Clip, row: Row) -> None:
         )
 
 
-def _with_audio(clip: Clip, audio: str) -> Clip:
+def _heard(source: Source, notes: Notes, row: Row, clip: Clip) -> Clip | None:
+    """The clip with the sound that the row names; None where that is not there.
+
+    The film's own sound would be another one than the row means.
+    """
+    sound = row.text("audio_path")
+    if sound is None:
+        return clip
+    audio = _found(source, row, sound)
+    if audio is None:
+        notes.count(UNHEARD, clip.paths[0])
+        return None
     video = clip.video_path if suffix(clip.paths[0]) not in AUDIO_SUFFIXES else None
     return replace(clip, video_path=video, audio_path=audio)
 
@@ -259,17 +271,6 @@ def _original(source: Source, notes: Notes, row: Row) -> str | None:
     if path is None:
         notes.count(NAMES, listed)
     return listed if path is None else source.key(path)
-
-
-def _present(source: Source, notes: Notes, row: Row, column: str) -> str | None:
-    """The path in a column as the disk spells it; one that is not there is counted."""
-    listed = row.text(column)
-    if listed is None:
-        return None
-    path = _found(source, row, listed)
-    if path is None:
-        notes.count(MISSING, nfc(listed))
-    return path
 
 
 def _found(source: Source, row: Row, listed: str) -> str | None:

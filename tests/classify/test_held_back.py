@@ -170,3 +170,15 @@ def test_clips_of_unknown_classes_alone_are_refused_with_the_classes(made, fitte
     said = str(caught.value)
     assert "clips are of classes that the run does not know: hapx, sadx" in said
     assert "accepted: happy, sad" in said
+
+
+def test_a_fused_run_keeps_its_stored_scores_when_a_run_below_it_is_gone(made):
+    home = made(actors(range(1, 25)))
+    run = runs.load(home, classify.fit(home, OPTIONS).run)
+    shutil.copytree(run.path, run.path.with_name("twin"))
+    fused = FitOptions(runs=(run.name, "twin"), fusion="decision", replicates=20)
+    name = classify.fit(home, fused).run
+    shutil.rmtree(run.path)
+    report = classify.evaluate(home, name, split="test", replicates=20)
+    assert report.clips == 16
+    assert any(n.startswith("Whether clips were indexed since is not known") for n in report.notes)
