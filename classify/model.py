@@ -63,9 +63,9 @@ class ModelOptions:
 
     @property
     def needs_validation(self) -> bool:
-        """Whether fitting can make use of a validation side."""
-        stops = any(estimators.kind_of(m.name).stops_early for m in self.members.values())
-        return stops or self.joins
+        """Whether a validation side decides anything: an epoch, a choice, the fusion."""
+        built = (estimators.build(m.model, self.estimator) for m in self.members.values())
+        return self.joins or any(estimator.needs_validation for estimator in built)
 
     @property
     def settings(self) -> dict[str, dict[str, Any] | None]:

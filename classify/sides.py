@@ -88,7 +88,7 @@ def plan_of(home: Home, readers: Mapping[str, Reader], options: FitOptions, vali
     Args:
         readers: data set → snapshot of its cache, for protocols that look into it.
         validate: with folds, take the next fold's clips out of training for validation, because
-            the model can make use of it.
+            it decides something.
     """
     tables = {name: read_table(home.clip_table(name)) for name in readers}
     clips = {clip.key: clip for table in tables.values() for clip in table}

@@ -72,7 +72,7 @@ class Estimator(ABC):
     several: ClassVar[bool] = False
     #: Seconds of a window and of a hop, where none are asked for; None: whole clips.
     default_windows: ClassVar[tuple[int, int] | None] = None
-    #: Whether `fit` makes use of a validation side.
+    #: Whether `fit` looks at a validation side where there is one.
     stops_early: ClassVar[bool] = False
     #: Whether `fit` wants the classes of the tracks alone (`parts`).
     uses_parts: ClassVar[bool] = False
@@ -82,6 +82,11 @@ class Estimator(ABC):
     def __init__(self, options: EstimatorOptions | None = None, settings: Any = None) -> None:
         self.options = options or EstimatorOptions()
         self.settings = settings if settings is not None else self.defaults(self.options.preset)
+
+    @property
+    def needs_validation(self) -> bool:
+        """Whether a validation side decides anything; without need, folds hold none out."""
+        return self.stops_early
 
     @classmethod
     def defaults(cls, preset: str = "paper") -> Any:

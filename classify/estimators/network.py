@@ -84,7 +84,7 @@ from classify.estimators.base import (
     check_classes,
     class_weights,
 )
-from classify.estimators.settings import Span, Training
+from classify.estimators.settings import UNVALIDATED, Span, Training
 from classify.estimators.tracks import TrackReader, Tracks
 from classify.features import Features, Index, Mask
 from classify.held import AS_IT_IS, View
@@ -144,6 +144,11 @@ class NetworkEstimator(Estimator):
     }
     #: Samples scored together, at the most.
     scored_at_once: ClassVar[int] = SCORED_AT_ONCE
+
+    @property
+    def needs_validation(self) -> bool:
+        """Whether the settings choose the epoch by validation."""
+        return self.settings.monitor not in UNVALIDATED
 
     module_: nn.Module
     constants_: dict[str, NDArray[np.float32]]

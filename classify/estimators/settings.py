@@ -17,6 +17,9 @@ else:
     Settings = TypeVar("Settings")
 
 Monitor = Literal["loss", "auc", "accuracy", "train-loss", "last"]
+UNVALIDATED: frozenset[Monitor] = frozenset({"train-loss", "last"})
+"""Monitors that no validation clip has a say in."""
+
 Scheduled = Literal["none", "plateau", "milestones", "cosine"]
 
 

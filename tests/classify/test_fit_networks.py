@@ -121,6 +121,22 @@ def test_a_model_is_refused_on_modalities_that_it_does_not_take(av_home, monkeyp
         fit(av_home, fusion="none", video=None)
 
 
+@pytest.mark.parametrize(
+    ("model", "asked", "holds"),
+    [
+        ("td3mf:epochs=1", {}, True),
+        ("td3mf:epochs=1,patience=0,monitor=last", {}, False),
+        ("td3mf:epochs=1,monitor=train-loss", {}, False),
+        ("td3mf:epochs=1,monitor=last", {"validate": True}, True),
+    ],
+)
+def test_a_fold_is_held_out_of_training_only_where_validation_decides(av_home, model, asked, holds):
+    report = fit(av_home, model=model, folds=3, **asked)
+    sides = set(pd.read_parquet(report.path / "scores.parquet")["split"])
+    assert ("val" in sides) == holds
+    assert any("validated on the next" in note for note in report.notes) == holds
+
+
 def test_unknown_options_and_presets_are_refused_before_anything_is_read(av_home):
     with pytest.raises(InputError, match="no such option"):
         fit(av_home, model="td3mf:colour=red")
