@@ -117,6 +117,9 @@ def extract(
     retry_failed: Annotated[
         bool, typer.Option("--retry-failed", help="Take clips that failed before, too.")
     ] = False,
+    part: Annotated[
+        str | None, typer.Option(metavar="K/N", help="Only the K-th of N shares of the clips.")
+    ] = None,
     as_name: Annotated[
         str | None, typer.Option("--as", metavar="NAME", help="Column name, if B's is taken.")
     ] = None,
@@ -146,6 +149,7 @@ def extract(
             workers=workers,
             limit=limit,
             retry_failed=retry_failed,
+            part=part,
             as_name=as_name,
             weights=weights or (),
             progress=update,

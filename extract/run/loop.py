@@ -45,6 +45,7 @@ def extract_columns(
     workers: int | None = None,
     limit: int | None = None,
     retry_failed: bool = False,
+    part: str | None = None,
     as_name: str | None = None,
     weights: Sequence[str] = (),
     progress: Progress = _silent,
@@ -62,6 +63,7 @@ def extract_columns(
         workers: processes; default: the cores.
         limit: take no more than that many clips this time.
         retry_failed: take clips that failed before, too.
+        part: "K/N", the K-th of N shares of the clips, where several machines share the work.
         as_name: name of the column, for one backbone whose own name is taken by other settings.
         weights: model files in place of those that are found: "NAME=PATH", or the path alone
             where one network is asked for; the name of a run that trained it counts as a path.
@@ -87,6 +89,7 @@ def extract_columns(
             columns,
             limit=limit,
             retry_failed=retry_failed,
+            part=part,
             weights=weights,
             device=device,
         )

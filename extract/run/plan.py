@@ -24,6 +24,7 @@ from extract.pipeline import Setup
 from extract.pool import core_count
 from extract.run.column_facts import attributes, licence
 from extract.run.devices import devices_for
+from extract.run.parts import part_of
 from extract.run.stored import Stored, needs_detector, needs_media
 from extract.scans import Roots
 from extract.task import FACE_MODEL, FACE_TRACK, Task
@@ -131,6 +132,7 @@ def make_plan(
     *,
     limit: int | None = None,
     retry_failed: bool = False,
+    part: str | None = None,
     weights: Sequence[str] = (),
     device: str = "auto",
 ) -> Plan:
@@ -138,7 +140,7 @@ def make_plan(
 
     Args:
         columns: column → backbone, with its options.
-        limit, retry_failed, weights, device: as in `extract_columns`.
+        limit, retry_failed, part, weights, device: as in `extract_columns`.
     """
     facts = home.read_facts(dataset)
     cache = Cache.open(home.cache_url(dataset), dataset=dataset, lock_path=home.lock_path(dataset))
@@ -160,7 +162,8 @@ def make_plan(
         cache.ensure_column(column, known, fingerprint(spec, files), attributes(spec, files))
     reader = cache.snapshot()
     clips = _in_entry_order(read_table(home.clip_table(dataset)), reader, dataset)
-    todo = _todo(clips, reader, columns, retry_failed)[:limit]
+    ours = clips if part is None else part_of(clips, part)
+    todo = _todo(ours, reader, columns, retry_failed)[:limit]
     base = {c for c in read if c in reader.columns}
     stored = Stored(reader, base | {FACE_TRACK} if _track_is_current(reader, files) else base)
     specs = {**read, **specs}

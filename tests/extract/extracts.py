@@ -125,7 +125,12 @@ def extract(
     home: Home, backbones: Sequence[str], modules: str = "", **options: Any
 ) -> dict[str, Any]:
     """Run an extract to its end, committed as a user's is; its report."""
-    status, report, error = start(home, backbones, modules, **{"limits": {}, **options}).end()
+    return reported(start(home, backbones, modules, **{"limits": {}, **options}))
+
+
+def reported(run: Extract) -> dict[str, Any]:
+    """The report of an extract that has to end well."""
+    status, report, error = run.end()
     assert status == 0, error
     return report
 

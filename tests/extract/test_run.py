@@ -53,6 +53,20 @@ def test_columns_asked_together_equal_columns_asked_alone(
     assert together.counts == alone.counts  # two backbones, one decode
 
 
+def test_parts_of_several_machines_are_the_whole_and_open_no_clip_twice(
+    extracts: ModuleType, home: Home, small_home: Home, tmp_path: Path, small_media: Path
+) -> None:
+    whole = extracts.copied(small_home, tmp_path / "whole")
+    with extracts.opens_in(small_media) as alone:
+        extracts.extract(whole, ["loudness"])
+    with extracts.opens_in(small_media) as shared:
+        jobs = [extracts.start(home, ["loudness"], part=f"{k}/3", limits={}) for k in (1, 2, 3)]
+        reports = [extracts.reported(job) for job in jobs]
+    assert extracts.contents(home, "loudness") == extracts.contents(whole, "loudness")
+    assert sum(report["clips"] for report in reports) == 26
+    assert shared.counts == alone.counts
+
+
 def test_bad_backbones_cost_their_column_of_their_clip_only(
     extracts: ModuleType, home: Home, small_media: Path, media_makers: ModuleType, tmp_path: Path
 ) -> None:
