@@ -41,7 +41,7 @@ def auc(table: pd.DataFrame, drawn: BootstrapOptions) -> Number:
     fake, groups = rows["fake"].to_numpy(dtype=bool), rows["group"].tolist()
     if not fake.any() or fake.all():
         return Number(None, rows=len(rows), groups=len(set(groups)))
-    ranked = ranking.Ranking.of(fake, rows["p"].to_numpy(dtype=np.float64))
+    ranked = ranking.Ranking.of(fake, rows["p"].to_numpy(dtype=np.float64), groups)
 
     def statistics(weights: Floats) -> Mapping[str, Floats]:
         return {"auc": ranking.auc(ranked.curves(weights))}

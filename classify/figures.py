@@ -97,7 +97,7 @@ def _check_both_classes(name: str, scores: ClipScores) -> None:
 def _draw_roc(
     axes: Axes, label: str, scores: ClipScores, options: BootstrapOptions, colour: str
 ) -> None:
-    ranking = Ranking.of(scores.truth == 1, scores.filled[:, 1])
+    ranking = Ranking.of(scores.truth == 1, scores.filled[:, 1], scores.groups)
     curves = ranking.curves(np.ones((1, len(scores.keys))))
     alarms, hits = _rates(curves, 0)
     axes.plot(alarms, hits, color=colour, linewidth=1.5, label=label)

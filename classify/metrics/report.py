@@ -177,7 +177,7 @@ def _confusion(scores: ClipScores) -> tuple[tuple[int, ...], ...]:
 def _deepfake_statistics(scores: ClipScores) -> Statistics:
     p_fake, truth, decided = scores.probabilities[:, 1], scores.truth, _decided(scores)
     fake = truth == 1
-    ranked = ranking.Ranking.of(fake, p_fake)
+    ranked = ranking.Ranking.of(fake, p_fake, scores.groups)
 
     def statistics(weights: Floats) -> dict[str, Floats]:
         curves = ranked.curves(weights)
@@ -204,7 +204,10 @@ def _both_classes(values: Floats, curves: ranking.Curves) -> Floats:
 
 def _emotion_statistics(scores: ClipScores) -> Statistics:
     truth, decided, classes = scores.truth, _decided(scores), len(scores.classes)
-    rankings = [ranking.Ranking.of(truth == c, scores.probabilities[:, c]) for c in range(classes)]
+    rankings = [
+        ranking.Ranking.of(truth == c, scores.probabilities[:, c], scores.groups)
+        for c in range(classes)
+    ]
 
     def statistics(weights: Floats) -> dict[str, Floats]:
         recalls = decisions.recalls(truth, decided, classes, weights)

@@ -21,7 +21,7 @@ from classify.metrics.bootstrap import (
     replicate_weights,
     replicates_of,
 )
-from classify.metrics.ranking import Ranking, auc
+from classify.metrics.ranking import Ranking, auc, average_precision
 
 QUICK = BootstrapOptions(replicates=200)
 
@@ -213,10 +213,38 @@ def test_weighted_statistics_equal_those_of_the_drawn_clips():
     labels, p_fake = sample(40, 5)
     groups = [f"s{i % 8}" for i in range(40)]
     (weights,) = replicate_weights(groups, BootstrapOptions(replicates=20))
-    got = auc(Ranking.of(labels == 1, p_fake).curves(weights))
+    curves = Ranking.of(labels == 1, p_fake, groups).curves(weights)
+    got = average_precision(curves)
     for row, value in zip(weights.astype(int), got, strict=True):
         drawn = np.repeat(np.arange(40), row)
-        assert value == pytest.approx(sk.roc_auc_score(labels[drawn], p_fake[drawn]))
+        assert value == pytest.approx(sk.average_precision_score(labels[drawn], p_fake[drawn]))
+
+
+def test_a_group_drawn_twice_meets_itself_twice():
+    """A pair of clips counts as often as both were drawn, of one group as often as the group."""
+    labels, p_fake = sample(40, 6)
+    index = np.arange(40) % 8
+    groups = [f"s{i}" for i in index]
+    (weights,) = replicate_weights(groups, BootstrapOptions(replicates=20))
+    got = auc(Ranking.of(labels == 1, p_fake, groups).curves(weights))
+    f, r = np.flatnonzero(labels == 1)[:, None], np.flatnonzero(labels == 0)[None]
+    wins = (p_fake[f] > p_fake[r]) + 0.5 * (p_fake[f] == p_fake[r])
+    for drawn, value in zip(weights, got, strict=True):
+        counts = np.where(index[f] == index[r], drawn[f], drawn[f] * drawn[r])
+        assert value == pytest.approx((counts * wins).sum() / counts.sum())
+
+
+def test_replicates_lie_around_the_auc_also_where_groups_hold_twins():
+    """28 people, a fake often a little above its own original, people far apart."""
+    rng = np.random.default_rng(0)
+    levels = rng.normal(0, 1, 28)
+    x = np.c_[levels, levels + 0.2 + rng.normal(0, 0.15, 28)].ravel()
+    groups = [f"s{i // 2}" for i in range(56)]
+    ranking = Ranking.of(np.tile([False, True], 28), x, groups)
+    found = auc(ranking.curves(np.ones((1, 56))))[0]
+    (weights,) = replicate_weights(groups, BootstrapOptions(replicates=4000))
+    draws = auc(ranking.curves(weights))
+    assert abs(draws.mean() - found) < 0.1 * draws.std()
 
 
 def test_interval_of_a_mean_is_that_of_normal_theory():
