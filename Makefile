@@ -60,6 +60,9 @@ tables: weights ## every table of the papers with our numbers; one: make table-t
 $(TABLES:%=table-%): table-%: weights
 	$(BIN)/avfd table $* $(TABLE_ARGS)
 
+# Tests run in a process a core: threads of theirs would wait for each other.
+test: export OMP_NUM_THREADS ?= 1
+test: export OPENBLAS_NUM_THREADS ?= 1
 test: weights ## all tests
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
 
