@@ -32,6 +32,7 @@ from classify.sides import Fold, Plan, plan_of
 from classify.taught import Taught, check_apart, check_unseen
 from classify.trained_weights import card_of, write_weights
 from classify.trials import Found, Search, searched
+from classify.twins import without_twins
 from classify.windows import Floats
 
 if TYPE_CHECKING:
@@ -137,7 +138,7 @@ def prepare(home: Home, options: FitOptions) -> Prepared:
     # The number of classes is known with the plan only; what needs validation does not need it.
     asked = model_options(options, tuple(columns), classes=2)
     validate = options.validate or asked.needs_validation or options.trials is not None
-    plan = plan_of(home, opened.readers, options, validate=validate)
+    plan = without_twins(plan_of(home, opened.readers, options, validate=validate), opened)
     model = model_options(options, tuple(columns), classes=len(plan.classes))
     pictures = PictureOptions(options.picture_px, options.picture_gray)
     samples = samples_of(plan.units, plan.classes, opened, columns, pictures)

@@ -13,7 +13,7 @@ from classify.columns import Unit
 from classify.data import Opened, coverage_notes, partial_notes, telling_notes
 from classify.provenance import columns_facts, restricted_notes, versions, weights_notes
 from classify.sides import Plan
-from classify.taught import chosen_notes, known_media, twins
+from classify.taught import chosen_notes, known_media
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -50,7 +50,6 @@ def notes_of(
         *restricted_notes(prepared.columns, prepared.opened),
         *weights_notes(prepared.columns, prepared.opened),
         *chosen_notes(units_on(plan, "val"), prepared.columns, prepared.opened),
-        *_twin_notes(plan, prepared.opened),
         *_search_notes(fitted),
         *_own_notes(fitted),
     )
@@ -66,21 +65,6 @@ def _search_notes(fitted: Fitted) -> list[str]:
         for number, fold in enumerate(fitted.found)
         for member, found in fold.items()
     ]
-
-
-def _twin_notes(plan: Plan, opened: Opened) -> list[str]:
-    """A sentence where test clips are training clips under other names."""
-    found = set[str]()
-    for fold in plan.folds:
-        trained, tested = (
-            [plan.units[i] for side in sides for i in fold.sides[side].tolist()]
-            for sides in (("train", "val"), ("test",))
-        )
-        found |= twins(trained, tested, opened)
-    if not found:
-        return []
-    some = ", ".join(sorted(found)[:3])
-    return [f"{len(found)} test clips are the same media as training clips: {some}."]
 
 
 def _own_notes(fitted: Fitted) -> list[str]:

@@ -135,13 +135,6 @@ def chosen_notes(units: Sequence[Unit], columns: Mapping[str, str], opened: Open
     return notes
 
 
-def twins(trained: Sequence[Unit], tested: Sequence[Unit], opened: Opened) -> set[str]:
-    """Keys of tested clips that are the same media as training clips under other names."""
-    taught = Taught(media=frozenset(known_media(trained, opened)))
-    own = {key for unit in trained for key in unit.keys}
-    return set(taught.among(tested, opened)) - own
-
-
 def _teachers(column: str, opened: Opened) -> list[Taught]:
     """The clips that trained a column's network, as each data set's column has it."""
     return [Taught.of(reader.column(column).spec_facts) for reader in opened.readers.values()]

@@ -197,6 +197,24 @@ def _create_array(
     )
 
 
+def renew(group: zarr.Group, name: str) -> None:
+    """Make the array anew with the fill value all over, without looking at what it holds.
+
+    Icechunk cannot change an array whose list of chunks (a manifest) it cannot read, but it can
+    replace it.
+    """
+    old = cast("zarr.Array[Any]", group[name])
+    group.create_array(
+        name,
+        shape=old.shape,
+        chunks=old.chunks,
+        dtype=cast("Any", old.dtype if old.dtype.kind in "biuf" else "string"),
+        compressors=cast("Any", old.compressors),
+        fill_value=old.fill_value,
+        overwrite=True,
+    )
+
+
 def grow(target: StoredArray, length: int) -> None:
     """Lengthen the array along its first axis; never shorten it."""
     if target.shape[0] < length:

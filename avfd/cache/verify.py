@@ -20,6 +20,7 @@ from avfd.cache.layout import (
     array,
     column_group,
     column_names,
+    renew,
     texts,
 )
 from avfd.cache.reader import Reader
@@ -151,7 +152,7 @@ def repair_chunks(store: Store, bad: list[BadChunk]) -> None:
         index = _Salvage.load(root)
         for b in [b for b in still if b.column]:
             entries = _concerned(root, index, b.column, b.array, b.chunk)
-            _empty(_array(root, b.path), b.chunk)
+            _empty(root, b.path, b.chunk)
             _repair_column(root, b.column, entries)
 
     with store_errors(store.url):
@@ -163,16 +164,30 @@ def _repair_column(root: zarr.Group, column: str, entries: NDArray[np.intp]) -> 
     group = column_group(root, column)
     for name in ("status", "reason"):
         target = array(group, name)
-        for chunk in _bad_indices(target):
-            _empty(target, chunk)
+        for chunk in list(_bad_indices(target)):
+            _empty(root, f"{column}/{name}", chunk)
     reset_entries(group, entries)
 
 
-def _empty(target: StoredArray, chunk: int) -> None:
-    """Replace a chunk by the fill value without reading it."""
+def _empty(root: zarr.Group, path: str, chunk: int) -> None:
+    """Replace a chunk by the fill value without reading it; the array where nothing is readable."""
+    target = _array(root, path)
     length = target.chunks[0]
+    if _wholly_lost(target):
+        return _renew(root, path)
     stop = min((chunk + 1) * length, target.shape[0])
     target[chunk * length : stop] = target.fill_value
+
+
+def _wholly_lost(target: StoredArray) -> bool:
+    """Whether no chunk can be read, as where the list of chunks is damaged."""
+    count = math.ceil(target.shape[0] / target.chunks[0])
+    return count > 0 and not any(_readable(target, i) for i in range(count))
+
+
+def _renew(root: zarr.Group, path: str) -> None:
+    column, _, name = path.rpartition("/")
+    renew(column_group(root, column) if column else root, name)
 
 
 def _mend_clip_arrays(root: zarr.Group, url: str) -> None:
@@ -201,6 +216,8 @@ def _mend_clip_arrays(root: zarr.Group, url: str) -> None:
         values["alive"] = np.where(lost["alive"], _newest(values["clip"]), values["alive"])
     values["alive"] &= ~gone
     for name in CLIP_ARRAYS:
+        if _wholly_lost(array(root, name)):
+            renew(root, name)
         array(root, name)[:] = values[name]
 
 

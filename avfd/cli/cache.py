@@ -142,8 +142,11 @@ def verify(
         table(
             ["array", "chunk", "clips"], [(b.path, b.chunk, ", ".join(b.keys)) for b in bad]
         ) if bad else say(f"{name}: every chunk is sound")
-    if bad and not repair:
-        say("run `avfd cache verify --repair`, then extract again")
+    if not bad:
+        return
+    index = f"`avfd index {name}`, then " if any(not b.column for b in bad) else ""
+    say(f"run {'' if repair else '`avfd cache verify --repair`, then '}{index}`avfd extract`")
+    if not repair:
         raise typer.Exit(2)
 
 

@@ -9,8 +9,11 @@ import pytest
 
 import classify
 from avfd.errors import InputError
+from classify.data import Opened
 from classify.fit import FitOptions
-from classify.taught import Taught
+from classify.sides import plan_of
+from classify.taught import Taught, media_of
+from classify.twins import without_twins
 
 SHA = "ab" * 32
 OTHER = "cd" * 32
@@ -117,17 +120,54 @@ def test_weights_that_training_began_with_bring_their_media(tmp_path):
     assert read_start(str(tmp_path), ("net",)).card["training_media"] == [SHA]
 
 
-def test_test_clips_that_are_training_clips_under_other_names_are_said(kit, tmp_path, split):
-    media = {split["train"][0]: SHA, split["test"][0]: SHA, split["test"][1]: OTHER}
+def test_training_clips_that_are_test_clips_under_other_names_do_not_train(kit, tmp_path, split):
+    twin = split["train"][0]
+    media = {twin: SHA, split["test"][0]: SHA, split["test"][1]: OTHER}
     home = home_with(kit, tmp_path, {}, media)
     report = classify.fit(home, FitOptions(audio="lstm1", replicates=50))
-    (note,) = [n for n in report.notes if "same media as training clips" in n]
-    assert note == f"1 test clips are the same media as training clips: {split['test'][0]}."
+    (note,) = [n for n in report.notes if "same media" in n]
+    assert note == (
+        f"1 clips are the same media as test clips under other names and do not train: {twin}."
+    )
+    now = sides(report)
+    assert set(split["train"]) - set(now["train"]) == {twin}
+    assert now["test"] == split["test"]
+
+
+def test_a_fold_does_not_train_on_another_name_of_what_it_tests(kit, tmp_path):
+    clips = {name: kit.make_clips(name, 6, 2) for name in ("d", "e")}
+    for name in ("d", "e"):  # the same twelve files, indexed under two names
+        media = {clip.key: f"{i:064x}" for i, clip in enumerate(clips[name], start=1)}
+        column = kit.Column(kit.spec("mel"), kit.noise, "1" * 64)
+        home = kit.make_home(tmp_path, name, clips[name], [column], media)
+    opened = Opened.at(home, ["d", "e"])
+    options = FitOptions(datasets=("d", "e"), folds=3)
+    plan = without_twins(plan_of(home, opened.readers, options, validate=True), opened)
+    known = media_of(plan.units, opened)
+    for fold in plan.folds:
+        learnt, tested = (
+            {known[key] for side in sides for i in fold.sides[side] for key in plan.units[i].keys}
+            for sides in (("train", "val"), ("test",))
+        )
+        assert learnt
+        assert tested
+        assert not learnt & tested
+    assert sum(len(fold.sides["test"]) for fold in plan.folds) == 24
+
+
+def test_media_that_are_real_and_fake_are_named(kit, tmp_path):
+    clips = kit.make_clips("d", 6, 2)
+    real, fake = (next(c.key for c in clips if c.label == label) for label in ("real", "fake"))
+    column = kit.Column(kit.spec("mel"), kit.noise)
+    home = kit.make_home(tmp_path, "d", clips, [column], {real: SHA, fake: SHA})
+    report = classify.fit(home, FitOptions(audio="mel", folds=3, replicates=50))
+    assert f"1 media files are labelled both real and fake: {real} and {fake}." in report.notes
 
 
 def test_another_data_set_with_clips_that_trained_the_run_is_said(kit, tmp_path):
     clips = {name: kit.make_clips(name, 12, 4) for name in ("d", "e")}
-    media = {"d": {clip.key: SHA for clip in clips["d"]}, "e": {clips["e"][5].key: SHA}}
+    known = {clip.key: f"{i:064x}" for i, clip in enumerate(clips["d"])}
+    media = {"d": known, "e": {clips["e"][5].key: f"{5:064x}"}}
     for name in ("d", "e"):
         column = kit.Column(kit.spec("mel"), kit.noise, "1" * 64)
         home = kit.make_home(tmp_path, name, clips[name], [column], media[name])

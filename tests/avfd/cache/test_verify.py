@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -151,3 +153,27 @@ def test_lost_keys_are_indexed_anew(open_cache, make, tmp_path):
     assert cache.snapshot().keys == []
     assert len(cache.update_clips(make.entries(1000)).added) == 1000
     assert cache.snapshot().entry(make.key(0)) == 1000
+
+
+def test_a_damaged_list_of_chunks_is_mended_like_the_chunks(filled, open_cache, make, tmp_path):
+    """Each manifest of the last commit in turn: Icechunk cannot merge what it cannot read."""
+    whole = tmp_path / "cache"
+    kept = tmp_path / "kept"
+    shutil.copytree(whole, kept)
+    found = set()
+    for manifest in sorted((kept / "manifests").iterdir()):
+        shutil.rmtree(whole)
+        shutil.copytree(kept, whole)
+        flip(whole / "manifests" / manifest.name)
+        found |= {bad.path for bad in open_cache().verify(repair=True)}
+        cache = open_cache()
+        assert cache.verify() == []
+        cache.update_clips(make.entries(40))
+        reader = cache.snapshot()
+        assert sorted(reader.keys) == sorted(make.key(i) for i in range(40))
+        again = [replace(make.done(i), entry=reader.entry(make.key(i))) for i in range(40)]
+        cache.write({"mel": again})
+        column = cache.snapshot().column("mel")
+        for i in range(40):
+            np.testing.assert_array_equal(column.read(make.key(i)).values, make.values(i))
+    assert found >= {"mel/embedding", "mel/valid", "clip", "rows"}
