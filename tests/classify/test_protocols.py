@@ -538,9 +538,11 @@ def test_joint_training_runs_each_set_through_its_own_protocol():
     celebrities = [replace(c, key="fakeavceleb" + c.key[1:]) for c in speakers(30, 4)]
     rule = manifest.load("ravdess").protocol("2d3mf")
     split = assign([*actors, *celebrities], rule)
-    assert [k for k in split.test if k.startswith("ravdess")] == [
-        f"ravdess/{a}.mp4" for a in ("05", "10", "16", "19")
+    assert not any(k.startswith("ravdess") for k in split.test)  # the paper only trains on it
+    assert [k for k in split.val if k.startswith("ravdess")] == [
+        f"ravdess/{a}.mp4" for a in ("11", "13", "18", "22")
     ]
+    assert sum(k.startswith("ravdess") for k in split.train) == 20
     assert sum(k.startswith("fakeavceleb") for k in split.train) == 96
     assert split.leaky  # FakeAVCeleb's part of it is
     assert any(
@@ -582,6 +584,9 @@ def test_every_shipped_protocol_finds_its_sides(name, rule):
     if name == "voxceleb2" and rule.name == "avt2-dwf":
         with pytest.raises(InputError, match="no clip is left for test"):
             assign(clips, rule)  # it only gives reals to another set's training
+    elif name in ("deepfaketimit", "ravdess") and rule.name == "2d3mf":
+        split = assign(clips, rule)  # of one class each: training and validation alone
+        assert (bool(split.train), bool(split.val), split.test) == (True, True, ())
     else:
         assert assign(clips, rule).test
 
