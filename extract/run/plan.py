@@ -12,13 +12,14 @@ from pathlib import Path
 
 import numpy as np
 
+from avfd.asks import parse
 from avfd.cache import Cache, Reader
 from avfd.clips import Clip, read_table
 from avfd.differences import check_alike, facts_of
 from avfd.errors import CacheError, InputError, StoreError
 from avfd.home import DatasetFacts, Home
 from avfd.specs import FAILED, PENDING, BackboneSpec
-from extract.backbones import build, load_all
+from extract.backbones import build, load_all, names
 from extract.batching import Job
 from extract.pipeline import Setup
 from extract.pool import core_count
@@ -145,6 +146,7 @@ def make_plan(
     facts = home.read_facts(dataset)
     cache = Cache.open(home.cache_url(dataset), dataset=dataset, lock_path=home.lock_path(dataset))
     load_all()
+    _check_names(columns)
     specs = {column: build(backbone).spec for column, backbone in columns.items()}
     read = {spec.reads: build(spec.reads).spec for spec in specs.values() if spec.reads}
     _check_read(specs, read)
@@ -208,10 +210,22 @@ def weights_files(
     return {name: find(name, home, paths.get(name)) for name in needed}
 
 
+def _check_names(columns: Mapping[str, str]) -> None:
+    """Refuse another backbone's name for a column: whoever reads it would take it for that one."""
+    for column, backbone in columns.items():
+        if column in names() and column != parse(backbone).name:
+            raise InputError(
+                "the column would have the name of another backbone",
+                where="--as",
+                found=f"{column} for {backbone}",
+                next_step="take a name that no backbone has",
+            )
+
+
 def _check_read(specs: Mapping[str, BackboneSpec], read: Mapping[str, BackboneSpec]) -> None:
-    """Refuse a column that would be read by itself, or through a third one."""
+    """Refuse a column that would be read through a third one."""
     for column, spec in specs.items():
-        if spec.reads and (spec.reads == column or read[spec.reads].reads):
+        if spec.reads and read[spec.reads].reads:
             raise InputError(
                 "a backbone reads a column that is not made from media",
                 where=column,

@@ -53,6 +53,11 @@ def test_columns_asked_together_equal_columns_asked_alone(
     assert together.counts == alone.counts  # two backbones, one decode
 
 
+def test_a_column_is_not_given_another_backbones_name(home: Home) -> None:
+    with pytest.raises(InputError, match=r"name of another backbone.*mel for mfcc"):
+        extract_columns(home, "small", ["mfcc"], as_name="mel")
+
+
 def test_parts_of_several_machines_are_the_whole_and_open_no_clip_twice(
     extracts: ModuleType, home: Home, small_home: Home, tmp_path: Path, small_media: Path
 ) -> None:
