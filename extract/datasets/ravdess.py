@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from avfd.clips import REAL, Clip
 from extract.datasets.base import Notes, Source, reader
+from extract.datasets.files import AUDIO_SUFFIXES, suffix
 
 EMOTIONS = {
     "01": "neutral",
@@ -22,6 +23,8 @@ EMOTIONS = {
 }
 CHANNELS = {"01": "speech", "02": "song"}
 FILM, SILENT, SOUND = "01", "02", "03"  # the first field
+SUFFIXES = (".mp4", ".wav", ".flac")
+COPIES = "copies of a trial that is here already: left out"
 _NAME = re.compile(
     r"(0[1-3])-(0[12])-(0[1-8])-(0[12])-(0[12])-(0[12])-(0[1-9]|1\d|2[0-4])\.(?:mp4|wav|flac)", re.I
 )
@@ -57,9 +60,13 @@ class Trial:
 
 @reader("ravdess")
 def read(source: Source, notes: Notes) -> Iterator[Clip]:
-    """One clip a trial: the film with its sound, or the sound alone where there is no film."""
+    """One clip a trial: the film with its sound, or the sound alone where there is no film.
+
+    Of several copies the best is taken (see `_rank`).
+    """
     found = {path: Trial.of(path) for path in source.files.media()}
     films = {trial.trial for trial in found.values() if trial and trial.modality == FILM}
+    taken = _taken(found)
     for path, trial in found.items():
         if trial is None:
             yield source.unlabelled(path, notes)
@@ -67,8 +74,27 @@ def read(source: Source, notes: Notes) -> Iterator[Clip]:
             notes.count("films without sound (02-*): left out", path)
         elif trial.modality == SOUND and trial.trial in films:
             notes.count("sound files (03-*) of a film that is here too: left out", path)
+        elif path not in taken:
+            notes.count(COPIES, path)
         else:
             yield _clip(source, path, trial)
+
+
+def _taken(found: Mapping[str, Trial | None]) -> set[str]:
+    """The path of the best copy of every trial and modality."""
+    best: dict[tuple[str, str], str] = {}
+    for path, trial in found.items():
+        if trial is not None:
+            copy = (trial.modality, trial.trial)
+            best[copy] = min(best.get(copy, path), path, key=lambda p: _rank(p, trial.modality))
+    return set(best.values())
+
+
+def _rank(path: str, modality: str) -> tuple[bool, int, int, str]:
+    """The lowest is the best copy: of the modality's kind, shallow, wav before flac, by name."""
+    ending = suffix(path)
+    is_other_kind = (ending in AUDIO_SUFFIXES) == (modality == FILM)
+    return is_other_kind, path.count("/"), SUFFIXES.index(ending), path
 
 
 def _clip(source: Source, path: str, trial: Trial) -> Clip:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import pytest
+
 from extract.datasets.base import UNLISTED
+from extract.datasets.ravdess import COPIES
 
 FILM = "Video_Speech_Actor_12/Actor_12/01-01-05-02-01-02-12.mp4"
 
@@ -32,6 +35,44 @@ def test_what_is_left_out_is_counted(read, trees):
         "films without sound (02-*): left out": 1,
         "sound files (03-*) of a film that is here too: left out": 1,
         UNLISTED: 2,
+    }
+
+
+SOUND = "03-01-05-02-01-02-12"
+
+
+@pytest.mark.parametrize(
+    ("kept", "left_out"),
+    [
+        (f"Actor_12/{SOUND}.wav", f"audio_speech_actors_01-24/Actor_12/{SOUND}.wav"),
+        (f"z/{SOUND}.flac", f"a/b/{SOUND}.wav"),  # the shallowest
+        (f"a/{SOUND}.WAV", f"a/{SOUND}.flac"),
+        (f"b/{SOUND}.wav", f"a/{SOUND}.flac"),
+        (f"a/{SOUND}.wav", f"b/{SOUND}.wav"),
+        (f"a/b/01{SOUND[2:]}.mp4", f"a/01{SOUND[2:]}.wav"),  # a film has pictures
+    ],
+)
+def test_of_two_copies_of_one_trial_one_is_kept_and_the_other_counted(read, trees, kept, left_out):
+    found = read("ravdess", trees.media(kept, left_out))
+    assert list(found.clips) == [kept]
+    assert found.notes.lines() == [f"1 {COPIES} ({left_out})"]
+
+
+def test_the_same_words_by_another_actor_or_sung_are_no_copy(read, trees):
+    others = ["03-01-05-02-01-02-13", "03-02-05-02-01-02-12", "03-01-05-02-01-01-12"]
+    tree = trees.media(*(f"Actor_12/{name}.wav" for name in (SOUND, *others)))
+    found = read("ravdess", tree)
+    assert len(found.clips) == 4
+    assert not found.notes.counts
+
+
+def test_sound_of_a_film_that_is_here_twice_is_told_as_such(read, trees):
+    copies = [f"{folder}Actor_12/01{SOUND[2:]}.mp4" for folder in ("", "again/")]
+    found = read("ravdess", trees.media(*copies, f"Actor_12/{SOUND}.wav"))
+    assert list(found.clips) == copies[:1]
+    assert found.notes.counts == {
+        "sound files (03-*) of a film that is here too: left out": 1,
+        COPIES: 1,
     }
 
 
