@@ -207,7 +207,7 @@ def read_clips(facts: DatasetFacts, pool: ScanPool) -> tuple[list[Clip], base.No
         raise InputError(
             f"no clip of the layout {facts.layout!r} here",
             where=facts.root,
-            found=f"{len(source.files.paths)} files",
+            found="; ".join([f"{len(source.files.paths)} files", *notes.lines()]),
             accepted=" | ".join(source.manifest.layout),
             next_step="check --root and --layout",
         )

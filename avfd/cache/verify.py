@@ -174,7 +174,8 @@ def _empty(root: zarr.Group, path: str, chunk: int) -> None:
     target = _array(root, path)
     length = target.chunks[0]
     if _wholly_lost(target):
-        return _renew(root, path)
+        _renew(root, path)
+        return
     stop = min((chunk + 1) * length, target.shape[0])
     target[chunk * length : stop] = target.fill_value
 

@@ -21,7 +21,7 @@ WORDS: Mapping[str, str | None] = {
 }
 # `source` is not here: tables use that word for where a file came from, and would then join
 # whole collections into one group. The original of a fake is the column `original`.
-TEXTS = ("method", "emotion", "donor")
+TEXTS = ("method", "emotion")
 NUMBERS = {
     "start": "start_seconds",
     "end": "end_seconds",
@@ -38,6 +38,9 @@ WORDS_OF_SIDES = {
     **dict.fromkeys(("val", "valid", "validation", "dev"), "val"),
     **dict.fromkeys(("test", "testing"), "test"),
 }
+NOBODY = frozenset(("unknown", "none", "nan", "null", "na", "n/a", "-", "?"))
+"""Words of a cell that name nobody and nothing."""
+UNKNOWN = "rows without a subject: each its own group, so one person may stand on two sides"
 MEDIA = ("audio_path", "video_label", "audio_label", "fake_segments")
 
 
@@ -61,6 +64,14 @@ class Row:
     def text(self, column: str | None) -> str | None:
         """The cell, stripped; None where it is empty or there is no such column."""
         return (self.cells.get(column or "") or "").strip() or None
+
+    def name(self, column: str | None) -> str | None:
+        """The cell as the name of someone or something; None also for words that say there is none.
+
+        Rows that share such a word have nobody in common.
+        """
+        text = self.text(column)
+        return None if text is None or text.lower() in NOBODY else text
 
     def number(self, column: str) -> float | None:
         """The cell as a finite number."""
@@ -149,7 +160,11 @@ def read(source: Source, notes: Notes) -> Iterator[Clip]:
         lines[clip.key] = row.where
         if clip.label is None and clip.emotion is None:
             notes.count(UNLISTED, clip.key.removeprefix(f"{source.dataset}/"))
+        if columns.subject is not None and clip.subject is None:
+            notes.count(UNKNOWN, clip.key.removeprefix(f"{source.dataset}/"))
         yield clip
+    if not rows:
+        notes.say("the table has no row")
     if columns.label is None:
         among = ", ".join(columns.names)
         notes.say(
@@ -209,11 +224,12 @@ def _clip(source: Source, notes: Notes, columns: Columns, row: Row) -> Clip | No
         label=row.label(columns.label),
         video_label=row.label("video_label"),
         audio_label=row.label("audio_label"),
-        subject=row.text(columns.subject),
+        subject=row.name(columns.subject),
         source=_original(source, notes, row),
         fake_segments=row.segments("fake_segments"),
         extra=_extra(columns, row),
         split=_side(row),
+        donor=row.name("donor"),
         **{name: row.text(name) for name in TEXTS},
         **times,
     )
@@ -262,7 +278,7 @@ def _side(row: Row) -> str | None:
 
 def _original(source: Source, notes: Notes, row: Row) -> str | None:
     """The key of the file that the row's clip was made from; what names no file stays a name."""
-    listed = row.text("original")
+    listed = row.name("original")
     if listed is None:
         return None
     below = _below(source, listed)
@@ -288,6 +304,6 @@ def _below(source: Source, listed: str) -> str:
 def _extra(columns: Columns, row: Row) -> dict[str, str]:
     """The cells of columns that have no meaning of their own here; protocols may ask for them."""
     ours = {columns.path, columns.label, columns.subject, "original", "split"}
-    known = ours.union(NUMBERS, TEXTS, SCANNED, MEDIA)
+    known = ours.union(NUMBERS, TEXTS, ("donor",), SCANNED, MEDIA)
     names = [name for name in columns.names if name and name not in known]
     return {name: text for name in names if (text := row.text(name))}

@@ -236,6 +236,22 @@ def test_an_empty_folder_says_what_the_layout_expects(home, root):
 
 
 @pytest.mark.parametrize(
+    ("rows", "found"),
+    [
+        ("", r"1 files; the table has no row"),
+        ("real\\a.wav,real\nb.wav,fake\n", r"1 files; .*2 listed but missing \(real\\a\.wav"),
+    ],
+)
+def test_a_table_that_gives_no_clip_is_refused_with_the_reason(tmp_path, make_audio, rows, found):
+    table = tmp_path / "t.csv"
+    table.write_text(f"path,label\n{rows}")
+    (tmp_path / "media").mkdir()
+    make_audio(tmp_path / "media" / "a.wav", np.zeros((1, 16_000), dtype=np.float32))
+    with pytest.raises(InputError, match=found):
+        index_dataset(Home(tmp_path / "home"), "mine", tmp_path / "media", table=table, workers=1)
+
+
+@pytest.mark.parametrize(
     ("call", "error", "message"),
     [
         ({"dataset": "../x"}, InputError, "not a name for a data set"),

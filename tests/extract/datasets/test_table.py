@@ -11,7 +11,7 @@ from avfd.errors import InputError
 from avfd.manifest import load
 from classify.protocols import assign
 from extract.datasets.base import MISSING, UNLISTED
-from extract.datasets.table import NAMES, UNHEARD
+from extract.datasets.table import NAMES, UNHEARD, UNKNOWN
 
 
 def _table(tmp_path, text: str) -> str:
@@ -33,11 +33,23 @@ def test_labels_subjects_and_parts_of_one_film(read, trees, tmp_path):
     assert found.clips["clips/film.mp4@0.000-2.500"].method == "wav2lip"
 
 
+def test_rows_that_name_nobody_are_counted_and_share_nobody(read, tmp_path):
+    names = ("anna", "", "unknown", "N/A", "unknown")
+    rows = "".join(f"{i}.mp4,real,{name},{name}\n" for i, name in enumerate(names))
+    tree = {f"{i}.mp4": "" for i in range(len(names))}
+    found = read("table", tree, table=_table(tmp_path, f"path,label,subject,donor\n{rows}"))
+    assert [c.subject for c in found.clips.values()] == ["anna", None, None, None, None]
+    assert [c.donor for c in found.clips.values()] == ["anna", None, None, None, None]
+    assert found.notes.counts[UNKNOWN] == 4
+    assert len({clip.group for clip in grouped(list(found.clips.values()))}) == 5
+
+
 def test_missing_and_unnamed_files_are_counted(read, trees, tmp_path):
     notes = read("table", trees.TABLE, table=str(tmp_path / "root" / "list.csv")).notes
     assert notes.counts == {
         MISSING: 1,
         UNLISTED: 1,
+        UNKNOWN: 1,
         "media files that no row names: not indexed": 1,
     }
     assert "1 listed but missing (clips/gone.mp4)" in notes.lines()
