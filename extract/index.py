@@ -110,8 +110,9 @@ def index_dataset(
     facts = _facts(dataset, layout, root, audio_root, protocol, {**given, **(options or {})})
     base.check_options(facts.layout, options or {})
     with scans.scan_pool(workers or core_count()) as pool:
-        clips, notes = read_clips(facts, pool)
-        clips = _scanned(home, facts, clips, pool, progress)
+        source = _source(facts, pool)
+        clips, notes = read_clips(source)
+        clips = _grouped(source, _scanned(home, facts, clips, pool, progress))
     change = _tell_cache(home, facts, clips)
     write_table(clips, home.clip_table(dataset))
     facts.notes.extend([*notes.lines(), *_strange(facts.layout, clips)])
@@ -191,10 +192,9 @@ def _audio_folder(manifest: Manifest, audio_root: str | Path) -> Path:
     return _folder(audio_root, "--audio-root")
 
 
-def read_clips(facts: DatasetFacts, pool: ScanPool) -> tuple[list[Clip], base.Notes]:
-    """The clips that the layout's reader finds, and what it has to say."""
-    notes = base.Notes()
-    source = base.Source(
+def _source(facts: DatasetFacts, pool: ScanPool) -> base.Source:
+    """What the layout's reader is given."""
+    return base.Source(
         dataset=facts.name,
         root=Path(facts.root),
         manifest=load(facts.layout),
@@ -202,11 +202,23 @@ def read_clips(facts: DatasetFacts, pool: ScanPool) -> tuple[list[Clip], base.No
         options=facts.options,
         frame_rate=partial(scans.frame_rate, pool),
     )
-    clips = list(base.get(facts.layout)(source, notes))
+
+
+def read_clips(source: base.Source) -> tuple[list[Clip], base.Notes]:
+    """The clips that the layout's reader finds, and what it has to say."""
+    notes = base.Notes()
+    layout = source.manifest.name
+    clips = list(base.get(layout)(source, notes))
+    for what, links in (
+        (base.BROKEN, source.files.broken_links),
+        (base.LINKED, source.files.linked_folders),
+    ):
+        for path in links:
+            notes.count(what, path)
     if not clips:
         raise InputError(
-            f"no clip of the layout {facts.layout!r} here",
-            where=facts.root,
+            f"no clip of the layout {layout!r} here",
+            where=source.root,
             found="; ".join([f"{len(source.files.paths)} files", *notes.lines()]),
             accepted=" | ".join(source.manifest.layout),
             next_step="check --root and --layout",
@@ -218,12 +230,31 @@ def read_clips(facts: DatasetFacts, pool: ScanPool) -> tuple[list[Clip], base.No
 def _scanned(
     home: Home, facts: DatasetFacts, clips: Sequence[Clip], pool: ScanPool, progress: Progress
 ) -> list[Clip]:
-    """The clips, measured and grouped."""
+    """The clips, measured."""
     table = home.clip_table(facts.name)
     previous = read_table(table) if table.is_file() else []
     clips = scans.with_stat(clips, _roots(facts))
     measured = scans.with_media(clips, _roots(facts), previous, pool, progress)
-    return grouped([_with_segments_inside(clip) for clip in measured])
+    return [_with_segments_inside(clip) for clip in measured]
+
+
+def _grouped(source: base.Source, clips: Sequence[Clip]) -> list[Clip]:
+    """The clips with `group` set; a file that links give several paths is one file."""
+    media, sound = source.files.first_of, source.audio_files.first_of
+    if not media and not sound:
+        return grouped(clips)
+    keys = {source.key(path): source.key(first) for path, first in media.items()}
+    by_first = [
+        replace(
+            clip,
+            video_path=clip.video_path and media.get(clip.video_path, clip.video_path),
+            audio_path=clip.audio_path and sound.get(clip.audio_path, clip.audio_path),
+            source=clip.source and keys.get(clip.source, clip.source),
+        )
+        for clip in clips
+    ]
+    groups = [clip.group for clip in grouped(by_first)]
+    return [replace(clip, group=group) for clip, group in zip(clips, groups, strict=True)]
 
 
 def _with_segments_inside(clip: Clip) -> Clip:

@@ -25,6 +25,8 @@ from extract.datasets.labels import read_json, read_text
 
 MISSING = "listed but missing"
 SOUND = "sound files that no clip reads: left out"
+BROKEN = "links with a media file's name that lead to no file: left out"
+LINKED = "links to folders: not followed"
 UNKNOWN = "files of a kind that is not known as sound or film: left out"
 UNLISTED = "without a label: extracted, never fitted"
 

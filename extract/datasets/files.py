@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import unicodedata
+from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from posixpath import normpath
@@ -78,11 +79,41 @@ def _encodable(path: str) -> bool:
     return True
 
 
+def _identity(file: str) -> tuple[int, int] | str:
+    """What the names of one file have in common: disk and number, or its real path.
+
+    Not every file system numbers files truly, but none claims several names for a file of one.
+    """
+    try:
+        stat = Path(file).stat()
+    except OSError:  # it went away; the scan tells
+        return file
+    return (stat.st_dev, stat.st_ino) if stat.st_nlink > 1 else file
+
+
+@dataclass(frozen=True)
+class _Links:
+    """What a walk learns of links.
+
+    Attributes:
+        numbers: path of a file that is no link → its number on its disk.
+        targets: path of a link to a file → the real path of that file.
+        broken: links that lead to no file.
+        folders: links to folders.
+    """
+
+    numbers: dict[str, int] = field(default_factory=dict)
+    targets: dict[str, str] = field(default_factory=dict)
+    broken: list[str] = field(default_factory=list)
+    folders: list[str] = field(default_factory=list)
+
+
 @dataclass(frozen=True)
 class Files:
     """Every file below a folder, found once; hidden files and `._` files are not among them."""
 
     root: Path
+    _links: _Links = field(default_factory=_Links, init=False, repr=False, compare=False)
 
     @cached_property
     def paths(self) -> list[str]:
@@ -103,7 +134,10 @@ class Files:
             path = f"{below}{entry.name}"
             if entry.is_dir(follow_symlinks=False):
                 yield from self._walk(f"{path}/", real)
-            elif entry.is_file(follow_symlinks=False) or self._links_to_file(path, real):
+            elif entry.is_file(follow_symlinks=False):
+                self._links.numbers[path] = entry.inode()
+                yield path
+            elif entry.is_symlink() and self._links_to_file(path, real):
                 yield path
 
     def _entries(self, below: str) -> list[os.DirEntry[str]]:
@@ -125,7 +159,42 @@ class Files:
                 found=target,
                 next_step="copy the files below the root, or give the common folder as --root",
             )
-        return (self.root / path).is_file()
+        if target.is_file():
+            self._links.targets[path] = str(target)
+            return True
+        (self._links.folders if target.is_dir() else self._links.broken).append(path)
+        return False
+
+    @cached_property
+    def broken_links(self) -> list[str]:
+        """The links that have a media file's name and lead to no file, sorted."""
+        _ = self.paths
+        return sorted(path for path in self._links.broken if suffix(path) in MEDIA_SUFFIXES)
+
+    @cached_property
+    def linked_folders(self) -> list[str]:
+        """The links to folders, sorted; what is below them is not among the paths."""
+        _ = self.paths
+        return sorted(self._links.folders)
+
+    @cached_property
+    def first_of(self) -> dict[str, str]:
+        """Path → the first path of the same file, where links give that file several.
+
+        A disk of a million files is not asked about each: the walk tells which may have several.
+        """
+        real = os.path.realpath(self.root).rstrip("/")
+        paths, targets = self.paths, self._links.targets
+        linked, often = set(targets.values()), Counter(self._links.numbers.values())
+        firsts: dict[tuple[int, int] | str, str] = {}
+        found = {}
+        for path in paths:
+            file = targets.get(path) or f"{real}/{path}"
+            if file in linked or often[self._links.numbers[path]] > 1:
+                first = firsts.setdefault(_identity(file), path)
+                if first != path:
+                    found[path] = first
+        return found
 
     @cached_property
     def _by_nfc(self) -> dict[str, str]:

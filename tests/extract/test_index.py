@@ -14,7 +14,7 @@ from avfd.cache import Cache
 from avfd.clips import Clip, read_table
 from avfd.errors import InputError, MissingError
 from avfd.home import Home
-from extract.datasets.base import Notes, Source
+from extract.datasets.base import BROKEN, LINKED, Notes, Source
 from extract.index import index_dataset
 
 RATE_HZ = 8000
@@ -276,6 +276,59 @@ def test_a_link_out_of_the_root_is_refused(home, root, sound, tmp_path):
     (tmp_path / "secret.wav").touch()
     (root / "real" / "b.wav").symlink_to(tmp_path / "secret.wav")
     with pytest.raises(InputError, match="a link leads out"):
+        index(home, "mine", root)
+
+
+def test_clips_of_one_file_under_several_names_form_one_group(home, root, sound):
+    sound("real/a.wav")
+    sound("real/b.wav")
+    (root / "fake").mkdir()
+    (root / "fake" / "link.wav").symlink_to("../real/a.wav")
+    (root / "hard.wav").hardlink_to(root / "real" / "a.wav")
+    assert index(home, "mine", root).groups == 2
+    group = {key: clip.group for key, clip in clips_of(home, "mine").items()}
+    assert group["real/a.wav"] == group["fake/link.wav"] == group["hard.wav"] != group["real/b.wav"]
+    assert clips_of(home, "mine")["fake/link.wav"].audio_path == "fake/link.wav"
+
+
+def test_rows_of_one_file_under_several_names_form_one_group(home, root, sound):
+    for name in ("a", "b", "c", "sound"):
+        sound(f"{name}.wav")
+    (root / "link.wav").symlink_to("a.wav")
+    (root / "other.wav").symlink_to("sound.wav")
+    rows = ["a.wav,,", "link.wav,b.wav,", "b.wav,,", "c.wav,,sound.wav", "x.wav,,other.wav"]
+    sound("x.wav")
+    (root / "t.csv").write_text("path,original,audio_path\n" + "\n".join(rows))
+    assert index(home, "mine", root, table=root / "t.csv").groups == 2
+    group = {key: clip.group for key, clip in clips_of(home, "mine").items()}
+    assert group["a.wav"] == group["link.wav"] == group["b.wav"]
+    assert group["c.wav"] == group["x.wav"]
+
+
+def test_an_original_under_its_other_name_is_joined(home, root, sound):
+    sound("real/a.wav")
+    sound("f.wav")
+    (root / "link.wav").symlink_to("real/a.wav")
+    (root / "t.csv").write_text("path,original\nf.wav,link.wav\nreal/a.wav,\n")
+    assert index(home, "mine", root, table=root / "t.csv").groups == 1
+
+
+@pytest.mark.parametrize("layout", ["folder", "table", "dfdc"])
+def test_links_that_give_no_clip_are_counted(home, root, sound, layout):
+    sound("real/a.wav")
+    (root / "b.wav").symlink_to("gone.wav")
+    (root / "more").symlink_to("real")
+    (root / "t.csv").write_text("path\nreal/a.wav\n")
+    table = root / "t.csv" if layout == "table" else None
+    notes = index(home, "mine", root, layout=layout, table=table).notes
+    assert f"1 {BROKEN} (b.wav)" in notes
+    assert f"1 {LINKED} (more)" in notes
+
+
+def test_a_folder_of_broken_links_only_is_refused_as_such(home, root):
+    for name in ("a.wav", "b.wav"):
+        (root / name).symlink_to(f"gone/{name}")
+    with pytest.raises(InputError, match=rf"found: 0 files; .*2 {BROKEN} \(a\.wav, b\.wav\)"):
         index(home, "mine", root)
 
 

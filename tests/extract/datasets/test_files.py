@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -63,6 +64,57 @@ def test_links(tmp_path, trees):
     (root / "out.mp4").symlink_to("../secret.mp4")
     with pytest.raises(InputError, match=r"out\.mp4: a link leads out.*secret\.mp4"):
         _ = Files(root).paths
+
+
+def test_links_that_are_no_media_file_are_told_apart(tmp_path, trees):
+    trees.grow(tmp_path, trees.media("a/a.mp4", "a/b/c.mp4"))
+    (tmp_path / "again.mp4").symlink_to("a/a.mp4")
+    (tmp_path / "gone.MP4").symlink_to("nowhere.mp4")
+    (tmp_path / "a" / "loop.wav").symlink_to("loop.wav")
+    (tmp_path / "gone.txt").symlink_to("nowhere.txt")
+    (tmp_path / ".gone.mp4").symlink_to("nowhere.mp4")
+    (tmp_path / "more").symlink_to("a/b")
+    files = Files(tmp_path)
+    assert files.broken_links == ["a/loop.wav", "gone.MP4"]
+    assert files.linked_folders == ["more"]
+
+
+def test_paths_of_one_file_are_known_by_the_first(tmp_path, trees):
+    trees.grow(tmp_path, trees.media("b/a.mp4", "b/other.mp4", "c.mp4"))
+    (tmp_path / "a.mp4").symlink_to("b/a.mp4")
+    (tmp_path / "z.mp4").hardlink_to(tmp_path / "b" / "a.mp4")
+    (tmp_path / "d.mp4").symlink_to("e.mp4")
+    (tmp_path / "e.mp4").symlink_to("c.mp4")
+    assert Files(tmp_path).first_of == {
+        "b/a.mp4": "a.mp4",
+        "z.mp4": "a.mp4",
+        "d.mp4": "c.mp4",
+        "e.mp4": "c.mp4",
+    }
+
+
+def test_files_that_a_disk_numbers_alike_are_not_one(tmp_path, trees, monkeypatch):
+    trees.grow(tmp_path, trees.media("a.mp4", "b.mp4"))
+    entries = [
+        SimpleNamespace(
+            name=name,
+            inode=lambda: 0,
+            is_dir=lambda **_: False,
+            is_file=lambda **_: True,
+            is_symlink=lambda: False,
+        )
+        for name in ("a.mp4", "b.mp4")
+    ]
+    monkeypatch.setattr(Files, "_entries", lambda *_: entries)
+    assert Files(tmp_path).paths == ["a.mp4", "b.mp4"]
+    assert Files(tmp_path).first_of == {}
+
+
+def test_a_link_into_a_hidden_folder_stands_for_itself(tmp_path, trees):
+    trees.grow(tmp_path, trees.media(".store/1", "b.mp4"))
+    (tmp_path / "a.mp4").symlink_to(".store/1")
+    (tmp_path / "c.mp4").symlink_to(".store/1")
+    assert Files(tmp_path).first_of == {"c.mp4": "a.mp4"}
 
 
 def test_the_root_itself_may_be_a_link(tmp_path, trees):
