@@ -14,10 +14,14 @@ from extract.datasets.base import MISSING, UNLISTED, Notes, Source, reader
 from extract.datasets.files import AUDIO_SUFFIXES, nfc, suffix
 from extract.datasets.labels import Segments, read_rows, stretches
 
+NOBODY = frozenset(
+    {"unlabelled", "unlabeled", "unknown", "none", "nan", "null", "na", "n/a", "-", "?"}
+)
+"""Words of a cell that name no label, nobody and nothing."""
 WORDS: Mapping[str, str | None] = {
     **dict.fromkeys(("real", "0", "0.0", "false", "genuine", "bonafide", "bona-fide"), REAL),
     **dict.fromkeys(("fake", "1", "1.0", "true", "spoof", "deepfake"), FAKE),
-    **dict.fromkeys(("", "unlabelled", "unlabeled", "unknown", "none", "nan"), None),
+    **dict.fromkeys(("", *sorted(NOBODY)), None),
 }
 # `source` is not here: tables use that word for where a file came from, and would then join
 # whole collections into one group. The original of a fake is the column `original`.
@@ -38,9 +42,11 @@ WORDS_OF_SIDES = {
     **dict.fromkeys(("val", "valid", "validation", "dev"), "val"),
     **dict.fromkeys(("test", "testing"), "test"),
 }
-NOBODY = frozenset(("unknown", "none", "nan", "null", "na", "n/a", "-", "?"))
-"""Words of a cell that name nobody and nothing."""
-UNKNOWN = "rows without a subject: each its own group, so one person may stand on two sides"
+UNKNOWN = (
+    "rows without a subject: each is its own group unless its file, donor or original joins it, "
+    "so one person may stand on two sides"
+)
+NO_WORDS = "rows whose donor or original is a word such as unknown or none: taken for empty"
 MEDIA = ("audio_path", "video_label", "audio_label", "fake_segments")
 
 
@@ -217,6 +223,8 @@ def _clip(source: Source, notes: Notes, columns: Columns, row: Row) -> Clip | No
     if path is None:
         notes.count(MISSING, nfc(listed))
         return None
+    if any(row.text(column) and not row.name(column) for column in ("donor", "original")):
+        notes.count(NO_WORDS, path)
     times = row.times()
     clip = source.clip(
         path,

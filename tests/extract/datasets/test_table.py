@@ -11,7 +11,7 @@ from avfd.errors import InputError
 from avfd.manifest import load
 from classify.protocols import assign
 from extract.datasets.base import MISSING, UNLISTED
-from extract.datasets.table import NAMES, UNHEARD, UNKNOWN
+from extract.datasets.table import NAMES, NO_WORDS, NOBODY, UNHEARD, UNKNOWN, WORDS
 
 
 def _table(tmp_path, text: str) -> str:
@@ -44,6 +44,32 @@ def test_rows_that_name_nobody_are_counted_and_share_nobody(read, tmp_path):
     assert len({clip.group for clip in grouped(list(found.clips.values()))}) == 5
 
 
+def test_every_word_for_no_label_names_nobody():
+    assert {"unknown", "none", "nan", "na", "n/a", "-", "unlabelled", "unlabeled"} <= NOBODY
+    assert {word for word, label in WORDS.items() if label is None} == {"", *NOBODY}
+
+
+def test_originals_that_are_a_word_for_none_join_nothing(read, trees, tmp_path):
+    rows = "a.mp4,x,unknown,\nb.mp4,y,Unknown,NaN\nc.mp4,z,,\nd.mp4,u,o.mp4,-\n"
+    tree = trees.media("a.mp4", "b.mp4", "c.mp4", "d.mp4")
+    table = _table(tmp_path, f"path,subject,original,donor\n{rows}")
+    found = read("table", tree, table=table)
+    assert len(set(_groups(found).values())) == 4
+    assert [clip.source for clip in found.clips.values()] == [None, None, None, "o.mp4"]
+    assert f"3 {NO_WORDS} (a.mp4, b.mp4, d.mp4)" in found.notes.lines()
+    assert f"1 {NAMES} (o.mp4)" in found.notes.lines()
+    assert UNKNOWN not in found.notes.counts
+
+
+def test_rows_without_a_subject_are_told_with_an_example(read, trees, tmp_path):
+    rows = "a.mp4,anna\nb.mp4,\nc.mp4,none\ngone.mp4,\n"
+    table = _table(tmp_path, f"path,who\n{rows}")
+    tree = trees.media("a.mp4", "b.mp4", "c.mp4")
+    notes = read("table", tree, table=table, subject_column="who").notes
+    assert f"2 {UNKNOWN} (b.mp4, c.mp4)" in notes.lines()
+    assert UNKNOWN not in read("table", tree, table=table).notes.counts  # no column: a sentence
+
+
 def test_missing_and_unnamed_files_are_counted(read, trees, tmp_path):
     notes = read("table", trees.TABLE, table=str(tmp_path / "root" / "list.csv")).notes
     assert notes.counts == {
@@ -67,7 +93,7 @@ def test_a_column_called_source_joins_nothing(read, trees, tmp_path):
     [
         *[(word, "real") for word in ("real", "0", "False", "genuine")],
         *[(word, "fake") for word in ("FAKE", "1", "true", " Spoof ")],
-        *[(word, None) for word in ("", "unknown", "unlabelled")],
+        *[(word, None) for word in ("", *NOBODY, "NaN", "N/A", " - ")],
     ],
 )
 def test_label_words(read, trees, tmp_path, word, label):
