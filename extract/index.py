@@ -216,7 +216,7 @@ def read_clips(source: base.Source) -> tuple[list[Clip], base.Notes]:
         for path in links:
             notes.count(what, path)
     if not clips:
-        raise InputError(
+        raise notes.no_clip or InputError(
             f"no clip of the layout {layout!r} here",
             where=source.root,
             found="; ".join([f"{len(source.files.paths)} files", *notes.lines()]),

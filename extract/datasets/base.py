@@ -32,12 +32,17 @@ UNLISTED = "without a label: extracted, never fitted"
 
 
 class Notes:
-    """What a reader found worth telling, as counts with examples and as sentences."""
+    """What a reader found worth telling, as counts with examples and as sentences.
+
+    Attributes:
+        no_clip: a reader that found no clip and knows why says it here; index raises it.
+    """
 
     examples_kept = 3
 
     def __init__(self) -> None:
         self.counts: dict[str, int] = {}
+        self.no_clip: InputError | None = None
         self._examples: dict[str, list[str]] = {}
         self._sentences: dict[str, None] = {}
 

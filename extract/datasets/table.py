@@ -169,8 +169,8 @@ def read(source: Source, notes: Notes) -> Iterator[Clip]:
         if columns.subject is not None and clip.subject is None:
             notes.count(UNKNOWN, clip.key.removeprefix(f"{source.dataset}/"))
         yield clip
-    if not rows:
-        notes.say("the table has no row")
+    if not lines:
+        notes.no_clip = _no_clip(source, table, rows, "audio_path" if used else columns.path)
     if columns.label is None:
         among = ", ".join(columns.names)
         notes.say(
@@ -181,6 +181,29 @@ def read(source: Source, notes: Notes) -> Iterator[Clip]:
     for path in source.files.media():
         if path not in used:
             notes.count("media files that no row names: not indexed", path)
+
+
+def _no_clip(source: Source, table: Path, rows: list[Row], column: str) -> InputError:
+    """The error for a table that gives no clip, as the files in that column are not there."""
+    if not rows:
+        return InputError(
+            "the table has no row",
+            where=table,
+            found="a line of column names",
+            accepted="a line of column names, then a line a clip",
+        )
+    listed = [(row, text) for row in rows if (text := row.text(column))]
+    first = next(_below(source, text) for row, text in listed if not _found(source, row, text))
+    check = "check --root and --path-column"
+    return InputError(
+        "no row names a file that is there"
+        + (" in the column audio_path" if column == "audio_path" else ""),
+        where=table,
+        found=f"{len(rows)} rows, none of them below {source.root}; "
+        f"the first path looked for is {source.root}/{first}",
+        accepted="paths relative to --root",
+        next_step=f"write / for \\ in the paths, else {check}" if "\\" in first else check,
+    )
 
 
 def table_path(source: Source) -> Path:

@@ -238,8 +238,8 @@ def test_an_empty_folder_says_what_the_layout_expects(home, root):
 @pytest.mark.parametrize(
     ("rows", "found"),
     [
-        ("", r"1 files; the table has no row"),
-        ("real\\a.wav,real\nb.wav,fake\n", r"1 files; .*2 listed but missing \(real\\a\.wav"),
+        ("", r"t\.csv: the table has no row"),
+        ("real\\a.wav,real\nb.wav,fake\n", r"2 rows, .*/media/real\\a\.wav; "),
     ],
 )
 def test_a_table_that_gives_no_clip_is_refused_with_the_reason(tmp_path, make_audio, rows, found):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 
 import pytest
@@ -68,6 +69,40 @@ def test_rows_without_a_subject_are_told_with_an_example(read, trees, tmp_path):
     notes = read("table", tree, table=table, subject_column="who").notes
     assert f"2 {UNKNOWN} (b.mp4, c.mp4)" in notes.lines()
     assert UNKNOWN not in read("table", tree, table=table).notes.counts  # no column: a sentence
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        ("", r"t\.csv: the table has no row; .*accepted: .*a line a clip"),
+        (
+            "x/a.mp4,\ny/b.mp4,\n",
+            r"t\.csv: no row names a file that is there; found: 2 rows, none of them below "
+            r"(\S*root); the first path looked for is \1/x/a\.mp4; .*next: check --root and "
+            r"--path-column$",
+        ),
+        (
+            "x\\a.mp4,\nb.mp4,\n",
+            r"first path looked for is \S*root/x\\a\.mp4; .*"
+            r"next: write / for \\ in the paths, else check --root and --path-column$",
+        ),
+        (
+            "gone.mp4,\na.mp4,s.wav\n",
+            r"no row names a file that is there in the column audio_path; found: 2 rows, .*"
+            r"the first path looked for is \S*root/s\.wav",
+        ),
+    ],
+)
+def test_a_table_that_gives_no_clip_tells_why(read, trees, tmp_path, rows, message):
+    table = _table(tmp_path, f"path,audio_path\n{rows}")
+    found = read("table", trees.media("a.mp4"), table=table)
+    assert not found.clips
+    assert re.search(message, str(found.notes.no_clip))
+
+
+def test_a_table_that_gives_a_clip_has_nothing_to_refuse(read, trees, tmp_path):
+    table = _table(tmp_path, "path\ngone.mp4\na.mp4\n")
+    assert read("table", trees.media("a.mp4"), table=table).notes.no_clip is None
 
 
 def test_missing_and_unnamed_files_are_counted(read, trees, tmp_path):
