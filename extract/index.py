@@ -109,13 +109,17 @@ def index_dataset(
         raise InputError("too few", where="--workers", found=workers, accepted="1 or more")
     facts = _facts(dataset, layout, root, audio_root, protocol, {**given, **(options or {})})
     base.check_options(facts.layout, options or {})
+    table_before = home.clip_table(dataset)
+    before = read_table(table_before) if table_before.is_file() else []
+    root_before = _root_before(home, dataset)
     with scans.scan_pool(workers or core_count()) as pool:
         source = _source(facts, pool)
         clips, notes = read_clips(source)
-        clips = _grouped(source, _scanned(home, facts, clips, pool, progress))
+        clips = _grouped(source, _scanned(facts, clips, before, pool, progress))
     change = _tell_cache(home, facts, clips)
     write_table(clips, home.clip_table(dataset))
     facts.notes.extend([*notes.lines(), *_strange(facts.layout, clips)])
+    facts.notes.extend(_left_behind(root_before, before, facts.root, clips))
     home.write_facts(facts)
     return _report(facts, clips, change)
 
@@ -228,13 +232,15 @@ def read_clips(source: base.Source) -> tuple[list[Clip], base.Notes]:
 
 
 def _scanned(
-    home: Home, facts: DatasetFacts, clips: Sequence[Clip], pool: ScanPool, progress: Progress
+    facts: DatasetFacts,
+    clips: Sequence[Clip],
+    before: Sequence[Clip],
+    pool: ScanPool,
+    progress: Progress,
 ) -> list[Clip]:
-    """The clips, measured."""
-    table = home.clip_table(facts.name)
-    previous = read_table(table) if table.is_file() else []
+    """The clips, measured; those of the last index that are unchanged keep what it found."""
     clips = scans.with_stat(clips, _roots(facts))
-    measured = scans.with_media(clips, _roots(facts), previous, pool, progress)
+    measured = scans.with_media(clips, _roots(facts), before, pool, progress)
     return [_with_segments_inside(clip) for clip in measured]
 
 
@@ -277,6 +283,30 @@ def _strange(layout: str, clips: Sequence[Clip]) -> list[str]:
     return [
         f"no clip has a label: nothing here looks like {load(layout).title}; check --root and "
         "--layout, or take --layout folder"
+    ]
+
+
+def _root_before(home: Home, dataset: str) -> str | None:
+    """The root of the last index; None where there was none, or it cannot be told."""
+    if dataset not in home.datasets():
+        return None
+    try:
+        return home.read_facts(dataset).root
+    except (OSError, ValueError, TypeError):  # another version's, or damaged: written anew below
+        return None
+
+
+def _left_behind(
+    root_before: str | None, before: Sequence[Clip], root: str, clips: Sequence[Clip]
+) -> list[str]:
+    """A warning where another root has none of the last index's clips: most likely a mistake."""
+    if root_before is None or os.path.realpath(root_before) == os.path.realpath(root):
+        return []
+    if not before or not {clip.key for clip in before}.isdisjoint(clip.key for clip in clips):
+        return []
+    return [
+        f"none of the {len(before)} clips of the last index, with the root {root_before}, is below "
+        f"{root}: their values stay in the cache until {root_before} is indexed again"
     ]
 
 

@@ -105,6 +105,48 @@ def test_again_keeps_what_is_unchanged_and_scans_only_the_rest(home, root, sound
     assert "real/c.wav" in rows_of(home, "mine")  # its disk may only be unmounted
 
 
+def test_a_root_that_has_none_of_the_last_indexs_clips_is_told(home, root, sound, tmp_path):
+    sound("one/real/a.wav")
+    sound("one/real/b.wav")
+    sound("two/real/c.wav")
+    assert not any("last index" in note for note in index(home, "mine", root / "one").notes)
+    report = index(home, "mine", root / "two")
+    assert (report.added, report.unlisted) == (1, 2)
+    said = (
+        f"none of the 2 clips of the last index, with the root {root / 'one'}, is below "
+        f"{root / 'two'}: their values stay in the cache until {root / 'one'} is indexed again"
+    )
+    assert said in report.notes
+    assert said in home.read_facts("mine").notes
+    assert said not in index(home, "mine", root / "two").notes
+    again = index(home, "mine", root / "one")
+    assert (again.kept, again.unlisted) == (2, 1)
+
+
+def test_a_root_that_moved_or_lost_clips_is_not_told(home, root, sound):
+    for path in ("one/real/a.wav", "one/real/b.wav", "two/real/a.wav"):
+        sound(path)
+    index(home, "mine", root / "one")
+    (root / "link").symlink_to("one")
+    for folder in ("link", "two"):
+        assert not any("last index" in note for note in index(home, "mine", root / folder).notes)
+
+
+def test_the_same_root_with_other_files_is_not_told_as_another(home, root, sound):
+    sound("real/a.wav").rename(sound("real/b.wav"))
+    index(home, "mine", root)
+    (root / "real/b.wav").rename(root / "real/c.wav")
+    assert not any("last index" in note for note in index(home, "mine", root).notes)
+
+
+def test_facts_that_cannot_be_read_do_not_keep_from_indexing_again(home, root, sound):
+    sound("real/a.wav")
+    index(home, "mine", root)
+    for text in ("no JSON", "[]", '{"name": "mine"}'):
+        (home.dataset_dir("mine") / "dataset.json").write_text(text)
+        assert index(home, "mine", root).kept == 1
+
+
 def test_an_unreadable_file_stays_in_the_table_with_its_problem(home, root, sound):
     sound("real/a.wav")
     (root / "real/text.mp4").write_text("not a film")
