@@ -70,13 +70,10 @@ def _left_out(keys: Iterable[str]) -> list[str]:
 
 
 def _contradictions(units: Sequence[Unit], media: Mapping[str, str]) -> list[str]:
-    """A sentence where the same media are real in one place and fake in another.
-
-    A fake whose picture is real is its original with another sound, which is a file of its own.
-    """
+    """A sentence where the same media are real in one place and fake in another."""
     labels: dict[str, dict[str, str]] = {}
     for unit in units:
-        if unit.label in (REAL, FAKE) and not (unit.label == FAKE and unit.video_label == REAL):
+        if unit.label in (REAL, FAKE):
             for key in unit.keys:
                 labels.setdefault(media[key], {}).setdefault(str(unit.label), key)
     twice = [named for sha256, named in labels.items() if sha256 and len(named) > 1]

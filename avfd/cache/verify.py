@@ -170,11 +170,12 @@ def _repair_column(root: zarr.Group, column: str, entries: NDArray[np.intp]) -> 
 
 
 def _empty(root: zarr.Group, path: str, chunk: int) -> None:
-    """Replace a chunk by the fill value without reading it; the array where nothing is readable."""
+    """Replace a column's chunk by the fill value unread; the array where nothing is readable."""
     target = _array(root, path)
     length = target.chunks[0]
     if _wholly_lost(target):
-        _renew(root, path)
+        column, _, name = path.rpartition("/")
+        renew(column_group(root, column), name)
         return
     stop = min((chunk + 1) * length, target.shape[0])
     target[chunk * length : stop] = target.fill_value
@@ -184,11 +185,6 @@ def _wholly_lost(target: StoredArray) -> bool:
     """Whether no chunk can be read, as where the list of chunks is damaged."""
     count = math.ceil(target.shape[0] / target.chunks[0])
     return count > 0 and not any(_readable(target, i) for i in range(count))
-
-
-def _renew(root: zarr.Group, path: str) -> None:
-    column, _, name = path.rpartition("/")
-    renew(column_group(root, column) if column else root, name)
 
 
 def _mend_clip_arrays(root: zarr.Group, url: str) -> None:

@@ -145,13 +145,13 @@ class NetworkEstimator(Estimator):
     #: Samples scored together, at the most.
     scored_at_once: ClassVar[int] = SCORED_AT_ONCE
 
+    module_: nn.Module
+    constants_: dict[str, NDArray[np.float32]]
+
     @property
     def needs_validation(self) -> bool:
         """Whether the settings choose the epoch by validation."""
         return self.settings.monitor not in UNVALIDATED
-
-    module_: nn.Module
-    constants_: dict[str, NDArray[np.float32]]
 
     # What a subclass gives or changes.
 

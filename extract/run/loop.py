@@ -20,6 +20,7 @@ from extract.pipeline import ClipReport, build_clip_work
 from extract.pool import Pool
 from extract.run.batch import Batch
 from extract.run.devices import check_device
+from extract.run.parts import parsed
 from extract.run.plan import Limits, Plan, make_plan, worker_count, worker_memory_bytes
 from extract.run.report import ExtractReport, Tally, make_report
 from extract.run.signals import Signals
@@ -81,6 +82,8 @@ def extract_columns(
     share_memory_between_threads()
     columns = _columns(backbones, as_name)
     _check_counts(workers, limit)
+    if part is not None:
+        parsed(part)
     check_device(device)
     with Signals() as signals:
         plan = make_plan(

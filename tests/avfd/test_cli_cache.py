@@ -1,4 +1,4 @@
-"""`avfd cache`: which run holds which tag, and how a tag is given up."""
+"""`avfd cache`: which run holds which tag, how a tag is given up, what follows damage."""
 
 from __future__ import annotations
 
@@ -56,12 +56,29 @@ def test_gc_gives_no_tag_up_where_one_is_not_there(called, home, capsys):
     assert list(_cache(home).tags()) == ["run-gone", "run-kept"]
 
 
+def test_verify_says_what_to_run_where_the_clips_own_arrays_are_damaged(home, called, capsys):
+    (folder,) = {path.parent for path in home.path.rglob("manifests/*")}
+    for path in folder.iterdir():
+        data = bytearray(path.read_bytes())
+        data[len(data) // 2] ^= 0x10
+        path.write_bytes(data)
+        if called(command="verify") == 2:
+            break
+    index = "`avfd index mine`, then `avfd extract`"
+    said = capsys.readouterr().err
+    assert said.splitlines()[-1] == f"run `avfd cache verify --repair`, then {index}"
+    assert called("--repair", command="verify") == 0
+    assert capsys.readouterr().err.splitlines()[-1] == f"run {index}"
+    assert called(command="verify") == 0
+
+
 @pytest.fixture
 def called(monkeypatch, home):
-    """Status of `avfd cache gc` with these words."""
+    """Status of `avfd cache gc`, or another command, with these words."""
 
-    def call(*words: str) -> int:
-        monkeypatch.setattr(sys, "argv", ["avfd", "cache", "gc", *words, "--home", str(home.path)])
+    def call(*words: str, command: str = "gc") -> int:
+        told = ["avfd", "cache", command, *words, "--home", str(home.path)]
+        monkeypatch.setattr(sys, "argv", told)
         return run()
 
     return call

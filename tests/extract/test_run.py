@@ -58,6 +58,12 @@ def test_a_column_is_not_given_another_backbones_name(home: Home) -> None:
         extract_columns(home, "small", ["mfcc"], as_name="mel")
 
 
+def test_what_is_no_part_makes_no_column(extracts: ModuleType, home: Home) -> None:
+    with pytest.raises(InputError, match="not a part of the clips"):
+        extract_columns(home, "small", ["mel"], part="4/3")
+    assert extracts.cache_of(home).snapshot().columns == []
+
+
 def test_parts_of_several_machines_are_the_whole_and_open_no_clip_twice(
     extracts: ModuleType, home: Home, small_home: Home, tmp_path: Path, small_media: Path
 ) -> None:
