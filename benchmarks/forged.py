@@ -79,6 +79,7 @@ def make(home: Home, made: ForgedSet, folder: Path, options: argparse.Namespace)
             made.extent,  # type: ignore[arg-type]
             longest_seconds=options.longest,
             variants=made.variants,
+            vocoder=made.vocoder,
             seed=options.seed,
         )
         done = forge(home, REALS, into, told)

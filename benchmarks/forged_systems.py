@@ -27,7 +27,7 @@ class ForgedSet:
     Attributes:
         name: of the data set.
         title: for people.
-        kinds, extent, variants: as `avfd forge` takes them; no kinds: nothing is forged.
+        kinds, extent, variants, vocoder: as `avfd forge` takes them; no kinds: nothing is forged.
         aim: AUC of the chosen system, and of its interval's lower end, where there is an aim.
     """
 
@@ -36,11 +36,13 @@ class ForgedSet:
     kinds: tuple[str, ...]
     extent: str = "both"
     variants: int = 1
+    vocoder: str = "griffin-lim"
     aim: tuple[float, float] | None = None
 
 
 SETS = (
     ForgedSet("voices", "vocoded voices", ("vocoder",), variants=3, aim=(0.90, 0.80)),
+    ForgedSet("world", "voices vocoded by WORLD", ("vocoder",), variants=3, vocoder="world"),
     ForgedSet(
         "swaps",
         "temporally-local swaps of sound, picture or both",
