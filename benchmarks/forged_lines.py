@@ -59,6 +59,11 @@ def _set(one: Mapping[str, Any]) -> Iterator[str]:
         yield f"| {' | '.join([name, *cells, validation])} |"
     yield ""
     yield f"Chosen for clips: {counted(own['names'])}."
+    best = one["lines"][0]  # they are sorted by it
+    yield (
+        f"The one system with the best mean validation: {best['system']}, "
+        f"{cell(best['auc']['whole'])} (a fold's validation clips are another fold's test clips)."
+    )
     if own["second_names"]:
         yield f"Chosen for seconds: {counted(own['second_names'])}."
     if own["kinds"]:

@@ -50,6 +50,9 @@ class Joiner:
         self._slots: deque[TrackedSlot] = deque()
         self._knots: list[Knot] = []
         self._searched = -1
+        # What is known of a detection stays so, and several slots ask for it.
+        self._smoothed: dict[int, NDArray[np.float64]] = {}
+        self._links: dict[tuple[int, int], bool] = {}
 
     @property
     def last_unsearched(self) -> TrackedSlot | None:
@@ -73,8 +76,12 @@ class Joiner:
             done.append(self._joined(self._slots.popleft()))
         first = self._slots[0].slot if self._slots else self._searched
         while len(self._knots) > 2 and self._knots[2].slot <= first:
-            del self._knots[0]
+            self._forget(self._knots.pop(0))
         return done
+
+    def _forget(self, knot: Knot) -> None:
+        self._smoothed.pop(knot.slot, None)
+        self._links = {pair: link for pair, link in self._links.items() if knot.slot not in pair}
 
     def _around(self, slot: int) -> tuple[int | None, int | None]:
         """Indices of the last detection at or before a slot and of the first after it."""
@@ -107,6 +114,12 @@ class Joiner:
 
     def _smooth(self, index: int) -> NDArray[np.float64]:
         """A detection, a quarter of each neighbour mixed in where both are a step away."""
+        slot = self._knots[index].slot
+        if slot not in self._smoothed:
+            self._smoothed[slot] = self._mixed(index)
+        return self._smoothed[slot]
+
+    def _mixed(self, index: int) -> NDArray[np.float64]:
         here = _values(self._knots[index].face)
         if not 0 < index < len(self._knots) - 1:
             return here
@@ -122,6 +135,12 @@ class Joiner:
     def _linked(self, index: int, other: int) -> bool:
         """Whether the face went from one to the other without a cut."""
         a, b = self._knots[index], self._knots[other]
+        pair = (min(a.slot, b.slot), max(a.slot, b.slot))
+        if pair not in self._links:
+            self._links[pair] = self._is_joined(a, b)
+        return self._links[pair]
+
+    def _is_joined(self, a: Knot, b: Knot) -> bool:
         near = abs(a.slot - b.slot) <= self._options.bridge_slots
         return near and a.track == b.track and is_same(a.face, b.face, self._options)
 

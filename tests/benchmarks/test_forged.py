@@ -200,3 +200,4 @@ def test_the_report_has_the_choice_first_and_says_whether_the_aim_is_reached() -
     assert table[2] == f"| {CHOSEN} | 0.800 [0.700, 0.900] |  |"
     assert table[3] == "| s | 0.800 [0.700, 0.900] | 0.600 |"
     assert "Chosen for clips: s (2 of 2 folds)." in lines
+    assert any("best mean validation: s, 0.800 [0.700, 0.900]" in line for line in lines)

@@ -8,7 +8,7 @@ import pytest
 from avfd.errors import AbsentError, MissingError
 from extract.backbones import _opensmile, emobase2010
 from extract.backbones.base import AudioBlock
-from extract.backbones.emobase2010 import CONFIG, EDITS, Emobase2010, config
+from extract.backbones.emobase2010 import CONFIG, EDITS, UNUSED, Emobase2010, config, edited
 
 RATE = 16_000
 MFCC_15 = 16  # column: loudness, then mfcc 0 to 15
@@ -40,13 +40,18 @@ def test_there_are_39_a_slot_and_all_have_a_row_but_the_end():
     assert slots.valid.all()
 
 
-def test_opensmile_reads_the_edited_set_to_the_same_numbers(tmp_path):
+def test_opensmile_reads_the_whole_edited_set_to_the_same_numbers(tmp_path):
     path = tmp_path / "emobase2010.conf"
-    path.write_text(config(), encoding="latin-1")
+    path.write_text(edited(), encoding="latin-1")
     sound = voice(3)
     np.testing.assert_array_equal(
         Emobase2010().audio(whole(sound)).values, smile(str(path), "lld", sound)
     )
+
+
+def test_what_no_descriptor_needs_is_not_run():
+    assert all(f"[{name}" in edited() and f"[{name}" not in config() for name in UNUSED)
+    assert config().count("instance[") == edited().count("instance[") - len(UNUSED)
 
 
 def test_only_pitch_differs_from_the_interspeech_2010_set():
