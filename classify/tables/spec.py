@@ -20,6 +20,7 @@ Part = Literal["whole", "audio", "video"]
 Target = Literal["deepfake", "emotion"]
 METRICS = ("accuracy", "balanced_accuracy", "auc", "unweighted_average_recall", "macro_auc")
 RANGE = re.compile(r"(\d*\.?\d+)(?: to (\d*\.?\d+))?")
+BOUND = re.compile(r"(over|up to) (\d*\.?\d+)")
 
 T = TypeVar("T")
 
@@ -95,8 +96,8 @@ class Published:
 
     Attributes:
         text: as printed; "" where the paper has no such cell.
-        low, high: the number as a share of one, twice, or the ends of a range; None where the
-            cell holds none.
+        low, high: the number as a share of one, twice, or the ends of a range, of "over" and
+            "up to" the one end that is given; None where the cell holds none.
     """
 
     text: str
@@ -111,9 +112,15 @@ class Published:
         0.8802
         >>> Published.of("0.8242 to 0.8304", percent=False).high
         0.8304
+        >>> Published.of("over 0.882", percent=False)
+        Published(text='over 0.882', low=0.882, high=None)
         >>> Published.of("N/A", percent=False).low
         """
-        found = RANGE.fullmatch(text.removesuffix("%"))
+        bare = text.removesuffix("%")
+        if bound := BOUND.fullmatch(bare):
+            end = _share(bound[2], percent)
+            return cls(text, low=end) if bound[1] == "over" else cls(text, high=end)
+        found = RANGE.fullmatch(bare)
         if not found:
             return cls(text)
         low, high = (_share(number, percent) for number in (found[1], found[2] or found[1]))
