@@ -32,7 +32,7 @@ def report(result: Mapping[str, Any]) -> str:
 
 def _set(one: Mapping[str, Any]) -> Iterator[str]:
     facts = one["facts"]
-    yield f"## {one['title'].capitalize()}"
+    yield f"## {one['title'][:1].upper()}{one['title'][1:]}"
     yield ""
     yield (
         f"`{facts['command']}`, {facts['date']}, {facts['hardware']}. {facts['fakes']} fakes and "

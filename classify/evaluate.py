@@ -21,6 +21,7 @@ from classify.columns import PictureOptions, Unit
 from classify.data import Opened, coverage_notes, samples_of, status_counts
 from classify.metrics import BootstrapOptions, ClipScores
 from classify.protocols import as_test
+from classify.protocols.lineage import kin_of
 from classify.run_facts import units_digest
 from classify.scoring import clip_scores, metrics_of, scores_frame, seconds_frame
 from classify.sides import assigned, protocol_of, side_units, unlabelled_units
@@ -265,6 +266,7 @@ def _report(
         notes=(
             *wanted.notes,
             *_known_clips(run, wanted, opened),
+            *_kin_notes(home, run, wanted, dataset),
             *coverage_notes(coverage, columns),
         ),
     )
@@ -277,6 +279,22 @@ def _known_clips(run: Run, wanted: Wanted, opened: Opened) -> list[str]:
         return []
     return [
         f"{len(seen)} of these clips trained the run itself or chose it: {', '.join(seen[:3])}."
+    ]
+
+
+def _kin_notes(home: Home, run: Run, wanted: Wanted, dataset: str) -> list[str]:
+    """A sentence where clips are forged from what trained the run, or that from them."""
+    theirs = [name for name in run.facts["datasets"] if home.clip_table(name).is_file()]
+    if dataset in theirs:
+        return []
+    clips = [clip for name in (*theirs, dataset) for clip in read_table(home.clip_table(name))]
+    keys = [key for unit in wanted.units for key in unit.keys]
+    kin = kin_of(keys, Taught.of(run.facts).keys, clips)
+    if not kin:
+        return []
+    return [
+        f"{len(kin)} of these clips are of people who trained the run itself or chose it (one is "
+        f"forged from the other): {', '.join(kin[:3])}."
     ]
 
 

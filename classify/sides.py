@@ -19,7 +19,7 @@ from classify.choice import FitOptions
 from classify.columns import Unit
 from classify.crowds import several_faces
 from classify.features import Index
-from classify.protocols import Split, Target, as_test, assign, folds
+from classify.protocols import Split, Target, as_test, assign, folds, joined
 from classify.protocols.crossing import (
     LEAVE_DATASET,
     LEAVE_MANIPULATION,
@@ -27,6 +27,7 @@ from classify.protocols.crossing import (
     left_out,
     manipulation_folds,
 )
+from classify.protocols.split import dataset_of
 
 POOLED_FOLDS = (
     "The intervals over the pooled folds are too narrow: the folds' models share training clips "
@@ -90,7 +91,7 @@ def plan_of(home: Home, readers: Mapping[str, Reader], options: FitOptions, vali
         validate: with folds, take the next fold's clips out of training for validation, because
             it decides something.
     """
-    tables = {name: read_table(home.clip_table(name)) for name in readers}
+    tables = _tables(home, list(readers))
     clips = {clip.key: clip for table in tables.values() for clip in table}
     name, splits = _splits(home, readers, tables, options)
     if options.leave_out:
@@ -98,6 +99,12 @@ def plan_of(home: Home, readers: Mapping[str, Reader], options: FitOptions, vali
         name = splits[0].protocol if len(splits) == 1 else name
     plan = _plan(name, splits, validate and options.folds is not None)
     return replace(plan, units=tuple(_with_truth(unit, clips) for unit in plan.units))
+
+
+def _tables(home: Home, datasets: Sequence[str]) -> dict[str, list[Clip]]:
+    """The clip tables; what is forged of one and stands in another is of the same group."""
+    every = joined([clip for name in datasets for clip in read_table(home.clip_table(name))])
+    return {name: [clip for clip in every if dataset_of(clip) == name] for name in datasets}
 
 
 def _splits(

@@ -21,6 +21,7 @@ Cross = Literal["sides", "whole", "2d3mf"]
 CROSSES: tuple[Cross, ...] = get_args(Cross)
 LEAVE_DATASET, LEAVE_MANIPULATION = "leave-one-dataset-out", "leave-one-manipulation-out"
 WORDS = (LEAVE_DATASET, LEAVE_MANIPULATION)
+LEARNING: tuple[Side, ...] = ("train", "val")
 _JOINED = "+"  # several manipulations of one clip, as readers write them
 
 Units = tuple[tuple[str, ...], ...]
@@ -57,6 +58,11 @@ def crossed(training: Split, tested: Sequence[Split], cross: Cross = "sides") ->
         if key in training.labels
     }
     units["test"], strange = _tested(training, tested, known)
+    groups = _merged(training.groups, *(s.groups for s in tested))
+    kin = _learning_kin(units, groups)
+    excluded |= dict.fromkeys(kin, "made from a clip that is tested, or the other way round")
+    for side in LEARNING:
+        units[side] = tuple(unit for unit in units[side] if kin.isdisjoint(unit))
     excluded |= {key: why for split in tested for key, why in split.excluded.items()}
     excluded |= strange
     if strange and not units["test"]:
@@ -71,7 +77,7 @@ def crossed(training: Split, tested: Sequence[Split], cross: Cross = "sides") ->
             for key, label in _merged(training.labels, *(s.labels for s in tested)).items()
             if key not in strange
         },
-        groups=_merged(training.groups, *(s.groups for s in tested)),
+        groups=groups,
         excluded=excluded,
         leaky=training.leaky or any(s.leaky for s in tested) or cross == "2d3mf",
         notes=_notes(training, tested, cross),
@@ -98,6 +104,21 @@ def _check_apart(training: Split, tested: Sequence[Split]) -> None:
             where="--dataset, --test-dataset",
             found=", ".join(both),
         )
+
+
+def _learning_kin(units: Mapping[Side, Units], groups: Mapping[str, str]) -> set[str]:
+    """Clips that would train or validate, of data sets and groups that tested clips are of, too.
+
+    Data sets share a group only where one was forged from the other.
+    """
+    tested = {groups[key]: dataset_of_key(key) for unit in units["test"] for key in unit}
+    return {
+        key
+        for side in LEARNING
+        for unit in units[side]
+        for key in unit
+        if tested.get(groups[key], dataset_of_key(key)) != dataset_of_key(key)
+    }
 
 
 def _tested(

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 
 from avfd.manifest import SIDES, Protocol, Rule, Side
 from classify.protocols.draft import Draft, drawn_order, fraction, value_of
+from classify.protocols.lineage import is_derived
 from classify.protocols.split import group_of
 
 RuleFunction = Callable[[Draft, Protocol, int], None]
@@ -106,13 +107,17 @@ def _anchors(draft: Draft) -> dict[str, str]:
     """Group → the name it is hashed by: the least of its people and originals, else of its keys.
 
     Not the group's own name, which is the least clip key: one more fake of a known original would
-    then move the whole group.
+    then move the whole group. For the same reason forgeries have no say where what they are made
+    from is there.
     """
     names: dict[str, set[str]] = {}
-    for clip in draft.clips.values():
-        shared = names.setdefault(group_of(clip), set())
-        shared.update(clip.people, {clip.source} if clip.source else ())
     keys: dict[str, str] = {}
-    for key, clip in draft.clips.items():
-        keys.setdefault(group_of(clip), key)  # the clips are sorted: the least comes first
+    clips = sorted(draft.clips.values(), key=is_derived)  # else by key, as they are
+    originals = {group_of(clip) for clip in clips if not is_derived(clip)}
+    for clip in clips:
+        group = group_of(clip)
+        keys.setdefault(group, clip.key)  # the least comes first
+        shared = names.setdefault(group, set())
+        if not (is_derived(clip) and group in originals):
+            shared.update(clip.people, {clip.source} if clip.source else ())
     return {group: min(shared) if shared else keys[group] for group, shared in names.items()}

@@ -14,6 +14,8 @@ from avfd.manifest import SIDES, Side
 
 Target = Literal["deepfake", "emotion"]
 LISTED = 10  # names in a message
+JOINED = "joined: "
+"""Before a `Clip.group` that bears its data set's name already (`classify.protocols.lineage`)."""
 
 
 @dataclass(frozen=True)
@@ -77,7 +79,11 @@ def dataset_of(clip: Clip) -> str:
 
 def group_of(clip: Clip) -> str:
     """The group of a clip, unique over data sets; an ungrouped clip is its own group."""
-    return f"{dataset_of(clip)}/{clip.group}" if clip.group else clip.key
+    if not clip.group:
+        return clip.key
+    if clip.group.startswith(JOINED):
+        return clip.group.removeprefix(JOINED)
+    return f"{dataset_of(clip)}/{clip.group}"
 
 
 def leaking_groups(sides: Mapping[Side, tuple[str, ...]], groups: Mapping[str, str]) -> list[str]:
