@@ -5,21 +5,21 @@ See docs/classifiers/finegrained.md.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, ClassVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 import numpy as np
 
 from avfd.errors import InputError
-from classify.estimators.base import register
+from classify.estimators.base import Validation, register
 from classify.estimators.by_second import Looked, SecondsEstimator, SecondsSettings
-from classify.estimators.network import Input
+from classify.estimators.network import Example, Input
 from classify.estimators.settings import Monitor
 from classify.estimators.starting import Start, read_start
-from classify.estimators.tracks import TrackReader
-from classify.features import Features, Index, Mask
+from classify.estimators.tracks import TrackReader, Tracks
+from classify.features import Features, Index, Mask, Slots
 from classify.nets.finegrained_options import FineGrainedOptions
 
 if TYPE_CHECKING:
@@ -65,12 +65,28 @@ SMALL = FineGrainedSettings(
 )
 
 
+class ClipTracks(dict[str, Slots]):
+    """The tracks of a sample, and the clip that it was cut from.
+
+    Attributes:
+        clip: its number in the column.
+    """
+
+    def __init__(self, tracks: Tracks, clip: int) -> None:
+        super().__init__(tracks)
+        self.clip = clip
+
+
 class BothReader(TrackReader):
     """Samples that have a second in which every modality is there."""
 
     def __init__(self, features: Features, estimator: FineGrained) -> None:
         super().__init__(features, estimator.views)
         self._modalities, self._least = tuple(features), estimator.least_valid
+        self._clips = clips_of(features).tolist()
+
+    def __getitem__(self, index: int) -> ClipTracks:
+        return ClipTracks(super().__getitem__(index), self._clips[index])
 
     @cached_property
     def filled(self) -> Index:
@@ -81,6 +97,27 @@ class BothReader(TrackReader):
         there = [_there(self.validity(m, index), self._least) for m in self._modalities]
         rows = min(len(one) for one in there)
         return bool(np.logical_and.reduce([one[:rows] for one in there]).any())
+
+
+def clips_of(features: Features) -> Index:
+    """The clip that each sample was cut from, as its number in the column, [samples]."""
+    return np.asarray(next(iter(features.values())).spans[:, 0])
+
+
+def owners_of(clips: Index, groups: Sequence[str]) -> Index:
+    """Number of the group of each clip, by the clip's number; the samples of a clip are one.
+
+    Args:
+        clips: clip of each sample, [samples].
+        groups: group of each sample, [samples]; that of a clip is its first sample's.
+
+    >>> owners_of(np.array([2, 2, 0, 5]), ["b", "c", "a", "b"]).tolist()
+    [0, -1, 1, -1, -1, 1]
+    """
+    numbers, first = np.unique(clips, return_index=True)
+    out = np.full(numbers[-1] + 1, -1, dtype=np.intp)
+    out[numbers] = np.unique(np.asarray(groups)[first], return_inverse=True)[1]
+    return out
 
 
 def _there(mask: Mask, least: float) -> Mask:
@@ -97,6 +134,8 @@ class FineGrained(SecondsEstimator):
     both = True
     presets: ClassVar = {"paper": PAPER, "code": CODE, "small": SMALL}
     settings: FineGrainedSettings
+    #: Clip number → group number, of the training side.
+    _owners: Index
 
     def usable(self, features: Features) -> Mask:
         """Samples that have both modalities."""
@@ -170,13 +209,30 @@ class FineGrained(SecondsEstimator):
         load_detector(cast("Network", block), start.tensors, start.path)
         return [start]
 
+    def _fit(
+        self, features: Features, y: Index, groups: list[str], validation: Validation | None
+    ) -> None:
+        self._owners = owners_of(clips_of(features), groups)
+        super()._fit(features, y, groups, validation)
+
+    def example(self, tracks: Any) -> Example:
+        """As others have it, and `clip` [seconds]: the number of the clip, for pseudo-fakes."""
+        out = super().example(tracks)
+        return {**out, "clip": np.full(len(out["video"]), tracks.clip)}
+
     def augment(self, batch: Batch, target: Tensor, generator: Generator) -> tuple[Batch, Tensor]:
         """Random seconds, some of them made pseudo-fakes."""
-        seconds, owner = self.drawn(batch, generator)
-        target = target[owner]
+        seconds, sample = self.drawn(batch, generator)
+        target = target[sample]
         if not self.settings.pseudo_fakes or self.options.classes != 2:
             return seconds, target
-        return self._with_pseudo_fakes(seconds, target, owner, generator)
+        return self._with_pseudo_fakes(seconds, target, self._owner(seconds["clip"]), generator)
+
+    def _owner(self, clips: Tensor) -> Tensor:
+        """Number of the group of each second, [seconds]; `clips` [seconds, 1]."""
+        import torch
+
+        return torch.as_tensor(self._owners, device=clips.device)[clips[:, 0]]
 
     def _with_pseudo_fakes(
         self, seconds: Batch, target: Tensor, owner: Tensor, generator: Generator

@@ -59,7 +59,8 @@ def with_pseudo_fakes(
 
     Args:
         tracks: "audio" [samples, time, …] and "video" [samples, time, …].
-        owner: number of the clip that each sample is of; a donor is of another one.
+        owner: number of the clip, or of its group, that each sample is of; a donor is of another.
+            Where all are of one, nothing is changed.
         how: how often and how much.
         generator: of the random numbers, on the tracks' device.
 

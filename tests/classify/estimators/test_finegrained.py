@@ -194,6 +194,54 @@ def test_training_makes_pseudo_fakes_of_reals_and_leaves_scoring_alone():
         )
 
 
+def cut_in_seconds(count: int):
+    """Clips of three seconds as samples of one, each second with its clip's number in it."""
+    audio = [np.full((3, SLOTS, WIDTH), 10 * i, dtype=np.float32) for i in range(count)]
+    video = [np.full((3, FPS, SIZE_PX, SIZE_PX, 3), 10 * i, dtype=np.uint8) for i in range(count)]
+    for seconds in (*audio, *video):
+        seconds[1:] += 1  # so that a donor of the same clip would be seen
+    spans = [(i, second, second + 1) for i in range(count) for second in range(3)]
+    table = np.array(spans, dtype=np.intp)
+    return {m: s.cut(table) for m, s in features(audio, video).items()}, table[:, 0]
+
+
+def pseudo_fakes_of(made, y, groups, samples):
+    """A batch of these samples with a pseudo-fake wherever there is a donor."""
+    ask = f"{TINY},pseudo_fakes=1,audio_scale=none,r_min=1"
+    estimator = estimators.build(ask, small(epochs=1)).fit(made, y, groups=groups)
+    reader = estimator.reader(made)
+    batch = estimator.collate([estimator.example(reader[i]) for i in samples])
+    target = torch.zeros(len(samples), dtype=torch.int64)
+    return estimator.augment(batch, target, torch.Generator().manual_seed(0))
+
+
+@pytest.mark.parametrize("grouped", [False, True])
+def test_the_donor_is_another_clip_of_another_group_and_no_other_second(grouped):
+    made, clip = cut_in_seconds(4)
+    groups = [f"g{i // 2}" for i in clip.tolist()] if grouped else None
+    batch, labels = pseudo_fakes_of(made, clip % 2, groups, range(12))
+    assert labels.tolist() == [1] * 12
+    shown = batch["video"].flatten(1).float().mean(dim=1).div(10).floor().long().numpy()
+    changed = shown != clip
+    assert 4 <= changed.sum() < 12  # the others are changed in sound alone
+    if grouped:
+        assert (shown[changed] // 2 != clip[changed] // 2).all()
+    original = np.array([made["video"].native(i).values.mean() for i in range(12)])
+    kept = batch["video"].flatten(1).float().mean(dim=1).numpy()[~changed]
+    np.testing.assert_array_equal(kept, original[~changed])
+
+
+@pytest.mark.parametrize("grouped", [False, True])
+def test_a_batch_of_one_clip_or_of_one_group_makes_no_pseudo_fake(grouped):
+    made, clip = cut_in_seconds(4)
+    groups = [f"g{i // 2}" for i in clip.tolist()] if grouped else None
+    samples = range(6) if grouped else range(3)
+    batch, labels = pseudo_fakes_of(made, clip % 2, groups, samples)
+    assert labels.tolist() == [0] * len(samples)
+    for at, i in enumerate(samples):
+        np.testing.assert_array_equal(batch["video"][at].numpy(), made["video"].native(i).values)
+
+
 @pytest.mark.parametrize(("pseudo_fakes", "classes"), [(0, 2), (1, 3)])
 def test_no_pseudo_fakes_unless_wanted_and_sensible(pseudo_fakes, classes):
     audio, video, y = clips(count=9)
