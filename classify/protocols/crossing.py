@@ -14,7 +14,7 @@ from typing import Literal, NoReturn, get_args
 from avfd.clips import REAL, Clip
 from avfd.errors import InputError
 from avfd.manifest import SIDES, Side
-from classify.protocols.folds import dealt
+from classify.protocols.folds import NO_VAL, dealt
 from classify.protocols.split import LISTED, Split, leaking_groups, refuse_empty
 
 Cross = Literal["sides", "whole", "2d3mf"]
@@ -150,7 +150,7 @@ def _notes(training: Split, tested: Sequence[Split], cross: Cross) -> tuple[str,
     notes = [*training.notes, *(note for split in tested for note in split.notes)]
     notes = [note for note in dict.fromkeys(notes) if "validation side" not in note]
     if not training.val and cross != "2d3mf":
-        notes.append("There is no validation side: no early stopping.")
+        notes.append(NO_VAL)
     if cross == "2d3mf":
         notes.append("Leaky: clips of the tested data sets validate, as in 2D3MF's code.")
     else:

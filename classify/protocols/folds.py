@@ -10,7 +10,7 @@ from avfd.errors import InputError
 from classify.protocols.draft import Draft, drawn_order
 from classify.protocols.split import Split, Target, group_of
 
-NO_VAL = "There is no validation side: no early stopping."
+NO_VAL = "There is no validation side: no network stops early."
 NO_TEST = (
     "There is no test clip here: the numbers are of the validation side, which may have chosen "
     "the model; index the test clips and run `avfd evaluate RUN --split test`, or `--dataset D` of "

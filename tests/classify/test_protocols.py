@@ -356,7 +356,7 @@ def test_iemocap_sessions(name, sessions):
     assert {key[11] for key in split.train} == set(sessions)
     assert {key[11] for key in split.test} == {"5"}
     assert split.val == ()
-    assert "There is no validation side: no early stopping." in split.notes
+    assert "There is no validation side: no network stops early." in split.notes
 
 
 def test_utterances_of_one_actor_and_label_are_joined_to_ten_seconds():
