@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Sequence
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Literal
 
 from classify.tables.report import Cell, RowReport, TableReport
@@ -16,9 +18,15 @@ CSV_COLUMNS = (
     "table", "row", "name", "kind", "column", "published", "value", "low", "high",
     "clips", "covered", "groups", "run", "reused", "reason", "notes",
 )  # fmt: skip
+OTHER_DATA = "the published numbers are of other data and cannot be compared"
+WIDEST = 110  # characters of a LaTeX table in \footnotesize
+MOST_COLUMNS = 8  # of one LaTeX table, its rows' names and clips not counted
 _LATEX = {
     "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_",
-    "{": r"\{", "}": r"\}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "–": "--",
+    "{": r"\{", "}": r"\}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}",
+    "|": r"\textbar{}", "<": r"\textless{}", ">": r"\textgreater{}", "`": r"\`{}", '"': "''",
+    "–": r"\textendash{}", "—": r"\textemdash{}", "…": r"\ldots{}",
+    "²": r"\(^2\)", "×": r"\(\times\)",
 }  # fmt: skip
 
 
@@ -71,7 +79,7 @@ def caveats(report: TableReport) -> list[str]:
     """What is known to be wrong with the published protocol, and what we chose."""
     said = [f"of the paper: {text}" for text in report.wrong]
     if report.datasets:
-        said.append("here: the published numbers are of other data and cannot be compared")
+        said.append(f"here: {OTHER_DATA}")
     return [*said, *(f"here: {text}" for text in report.notes)]
 
 
@@ -89,22 +97,67 @@ def _escaped(cell: str) -> str:
 
 
 def latex(report: TableReport) -> str:
-    """A `table` with booktabs' rules; footnotes and caveats below it as comments."""
-    heads, lines, notes = grid(report)
-    rows = [" & ".join(map(_tex, row)) + r" \\" for row in (heads, *lines)]
+    """Tables with booktabs' rules, as many as the columns take; notes below, as text.
+
+    Each has the footnotes of its own marks; the caveats stand below the last.
+    """
+    parts = list(_parts(report))
+    floats = []
+    for number, part in enumerate(parts, start=1):
+        which = f", part {number} of {len(parts)}" if len(parts) > 1 else ""
+        said = [line for line in caveats(report) if OTHER_DATA not in line]
+        floats.append(_float(part, which, said if number == len(parts) else []))
+    return "\n".join(floats)
+
+
+def _float(report: TableReport, which: str, said: Sequence[str]) -> str:
+    """One `table` of LaTeX."""
+    _, lines, notes = grid(report)
+    rows = [" & ".join(map(_tex, row)) + r" \\" for row in (_short_heads(report), *lines)]
     body = "\n".join([rows[0], r"\midrule", *rows[1:]])
-    form = "l" * len(heads)
-    said = "\n".join(f"% {text}" for text in (*notes, *caveats(report)))
+    form = "l" * (len(report.columns) + 2)
+    below = "".join(f"\\par {_tex(text)}\n" for text in (*notes, *said))
+    other = f"; {OTHER_DATA}" if report.datasets else ""
+    caption = f"{heading(report)}{which} (published | ours [95 %]){other}"
     return (
         "\\begin{table}\n"
-        f"\\caption{{{_tex(heading(report))}}}\n"
+        f"\\caption{{{_tex(caption)}}}\n"
+        "\\footnotesize\\raggedright\n"
         f"\\begin{{tabular}}{{{form}}}\n\\toprule\n{body}\n\\bottomrule\n\\end{{tabular}}\n"
-        f"\\end{{table}}\n{said}\n"
+        f"\\par\\medskip\n{below}"
+        "\\end{table}\n"
     )
 
 
+def _short_heads(report: TableReport) -> list[str]:
+    """Heads for a table whose caption says what a cell holds."""
+    return ["", *report.columns, "clips"]
+
+
+def _parts(report: TableReport) -> Iterator[TableReport]:
+    """The report by columns, as many at a time as a page is wide."""
+    _, lines, _ = grid(report)
+    columns = zip(_short_heads(report), *lines, strict=True)
+    widths = [max(map(len, column)) for column in columns]
+    spare = WIDEST - widths[0] - widths[-1]
+    start = width = 0
+    for i, own in enumerate(widths[1:-1]):
+        if i > start and (width + own > spare or i - start == MOST_COLUMNS):
+            yield _columns(report, start, i)
+            start, width = i, 0
+        width += own
+    yield _columns(report, start, len(report.columns))
+
+
+def _columns(report: TableReport, start: int, end: int) -> TableReport:
+    """The report of some of its columns."""
+    rows = tuple(replace(row, cells=row.cells[start:end]) for row in report.rows)
+    return replace(report, columns=report.columns[start:end], rows=rows)
+
+
 def _tex(text: str) -> str:
-    return "".join(_LATEX.get(letter, letter) for letter in text)
+    """Text as LaTeX prints it letter by letter; two hyphens stay two."""
+    return re.sub("-(?=-)", "-{}", "".join(_LATEX.get(letter, letter) for letter in text))
 
 
 def as_csv(report: TableReport) -> str:

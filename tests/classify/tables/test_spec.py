@@ -17,7 +17,8 @@ from classify.tables.spec import parse as parse_table
 from extract.backbones import build, load_all
 
 # Rows, columns, cells that the paper has, and the sum of their numbers as printed (of a range both
-# ends, of "over" and "up to" the one that is given): added up from the papers' own texts, not from these files.
+# ends, of "over" and "up to" the one that is given): added up from the papers' own texts, not from
+# these files.
 COUNTED = {
     "2d3mf-1": (6, 1, 6, 3.879),
     "2d3mf-2": (7, 2, 14, 11.9434),
