@@ -24,7 +24,8 @@ from classify.apply import fitted_runs, fold_dirs, members_of
 from classify.choice import FitOptions
 from classify.columns import Unit
 from classify.evaluate import stored_scores
-from classify.features import Features, Index, Samples
+from classify.features import Features, Samples
+from classify.figures_choice import clips_to_draw
 from classify.metrics import BootstrapOptions, measure
 from classify.metrics.bootstrap import Floats
 from classify.model import Model
@@ -50,7 +51,7 @@ class Wish:
     """How much is drawn.
 
     Attributes:
-        clips: of those of which single clips are drawn, half of them fake.
+        clips: of which single pictures are drawn; see `figures_choice.clips_to_draw`.
         channels: of Score-CAM, the strongest; 0: all (512 of the paper's network).
         replicates: of the ROC curves' bands.
         seed: of t-SNE and bands.
@@ -231,8 +232,8 @@ def _maps(tested: Tested, wish: Wish) -> Iterator[tuple[str, Figure]]:
     if sum(map(len, made.values())):
         figure = histogram_figure(made, "Mean of M̂", _title(tested))
         yield f"distance-{tested.name}", figure
-    chosen = _chosen(tested.samples.y, sorted(looked), wish.clips)
-    rows = [_heats(tested, i, looked[i]) for i in chosen]
+    shown = clips_to_draw(tested.units, sorted(looked), wish.clips)
+    rows = [_heats(tested, i, looked[i]) for i in shown]
     if rows:
         yield f"maps-{tested.name}", maps_figure(rows, DISTANCES)
 
@@ -262,14 +263,6 @@ def _heats(tested: Tested, sample: int, seconds: Sequence[tuple[int, Mapping[str
     return Heats(title, face, {name: maps[key] for name, key in MAPS.items()})
 
 
-def _chosen(y: Index, among: Sequence[int], count: int) -> list[int]:
-    """Samples to draw, reals and fakes by turns, in their order."""
-    by_class = [[i for i in among if y[i] == c] for c in (0, 1)]
-    turns = [i for pair in zip(*by_class, strict=False) for i in pair]
-    rest = [i for i in among if i not in turns]
-    return sorted((turns + rest)[:count], key=lambda i: (y[i], i))
-
-
 def _cams(tested: Sequence[Tested], wish: Wish) -> Iterator[tuple[str, Figure]]:
     """What each run's video stream looks at in the same clips."""
     from classify.figures_cam import CamRow, cam_figure
@@ -277,7 +270,7 @@ def _cams(tested: Sequence[Tested], wish: Wish) -> Iterator[tuple[str, Figure]]:
     shared = set.intersection(*({u.keys[0] for u in one.units} for one in tested))
     first = tested[0]
     places = [i for i, u in enumerate(first.units) if u.keys[0] in shared]
-    for number, i in enumerate(_chosen(first.samples.y, places, wish.clips)):
+    for number, i in enumerate(clips_to_draw(first.units, places, wish.clips)):
         key = first.units[i].keys[0]
         rows = []
         for one in tested:

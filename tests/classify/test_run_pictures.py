@@ -87,6 +87,7 @@ def test_distances_are_of_one_fold_which_the_title_names(home, tmp_path, monkeyp
     shown = {title.partition("\n")[2] for title in titles if "\n" in title}
     assert len(shown) == 2
     assert shown <= {key.partition("/")[2] for key in tested["key"]}
+    assert tested[tested["key"].isin([f"d/{clip}" for clip in shown])]["group"].nunique() == 2
 
 
 def test_syncstream_has_t_sne_and_score_cam_of_all_its_runs_on_the_same_clips(home, tmp_path):
