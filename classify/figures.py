@@ -28,11 +28,16 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+Dashes = tuple[float, tuple[float, float]]  # offset, (on, off)
+
 _GREY = "0.6"
 _SIDE_INCHES = 4.2
 _GRID = np.linspace(0, 1, 101)  # false-alarm rates at which the band is taken
 _LEGEND_INSIDE = 2  # curves up to which the legend stands among them
 _BANDS = 3  # curves up to which each has its band
+_APART = 0.01  # area between two curves below which one hides the other
+_DASH, _PERIOD = 4.0, 16.0  # longest dash, longest period: in widths of the curve
+_HANDLE = 3.0  # length of a curve in the legend, in letters: a period goes into it
 _NAME_INCHES = 0.55  # width that one class of a confusion matrix needs
 
 
@@ -58,6 +63,8 @@ def roc_figure(
 ) -> Figure:
     """ROC curves over all clips, each with its clustered bootstrap band.
 
+    Curves that lie on each other take turns along the line, a dash each; others are solid.
+
     Args:
         runs: name → scores of a real/fake run, with both classes.
         bootstrap: of the bands, which more than three curves do without, and of the areas'
@@ -74,14 +81,24 @@ def roc_figure(
     )
     axes.plot([0, 1], [0, 1], color=_GREY, linewidth=0.8, linestyle=":")
     bands = options if len(runs) <= _BANDS else replace(options, replicates=0)
-    for index, (name, scores) in enumerate(runs.items()):
+    for name, scores in runs.items():
         _check_both_classes(name, scores)
+    rankings = [Ranking.of(s.truth == 1, s.filled[:, 1], s.groups) for s in runs.values()]
+    curves = [_rates(r.curves(np.ones((1, len(r.fake)))), 0) for r in rankings]
+    styles = _line_styles(curves)
+    for index, (name, scores) in enumerate(runs.items()):
         area = (areas or {}).get(name) or measure(scores, options).all.metrics["auc"]
-        _draw_roc(axes, f"{name}: AUC {area}", scores, bands, f"C{index}")
+        label, colour = f"{name}: AUC {area}", f"C{index}"
+        axes.plot(*curves[index], color=colour, linewidth=1.5, linestyle=styles[index], label=label)
+        if bands.replicates and len(set(scores.groups)) > 1:
+            low, high = _band(rankings[index], scores.groups, bands)
+            axes.fill_between(_GRID, low, high, color=colour, alpha=0.15, linewidth=0)
     if below:
-        figure.legend(loc="outside lower left", frameon=False, fontsize="small")
+        figure.legend(
+            loc="outside lower left", frameon=False, fontsize="small", handlelength=_HANDLE
+        )
     else:
-        axes.legend(loc="lower right", frameon=False, fontsize="small")
+        axes.legend(loc="lower right", frameon=False, fontsize="small", handlelength=_HANDLE)
     return figure
 
 
@@ -94,16 +111,21 @@ def _check_both_classes(name: str, scores: ClipScores) -> None:
         )
 
 
-def _draw_roc(
-    axes: Axes, label: str, scores: ClipScores, options: BootstrapOptions, colour: str
-) -> None:
-    ranking = Ranking.of(scores.truth == 1, scores.filled[:, 1], scores.groups)
-    curves = ranking.curves(np.ones((1, len(scores.keys))))
-    alarms, hits = _rates(curves, 0)
-    axes.plot(alarms, hits, color=colour, linewidth=1.5, label=label)
-    if len(set(scores.groups)) > 1 and options.replicates:
-        low, high = _band(ranking, scores.groups, options)
-        axes.fill_between(_GRID, low, high, color=colour, alpha=0.15, linewidth=0)
+def _line_styles(curves: Sequence[tuple[Floats, Floats]]) -> list[str | Dashes]:
+    """Solid where a curve has its own way, else dashes in the gaps of those it lies on."""
+    heights = [np.interp(_GRID, *curve) for curve in curves]
+    firsts: list[int] = []  # of each curve, the first of those that lie together
+    for index, height in enumerate(heights):
+        near = (i for i in range(index) if np.abs(heights[i] - height).mean() < _APART)
+        along = next(near, None)
+        firsts.append(index if along is None else firsts[along])
+    styles: list[str | Dashes] = []
+    for index, first in enumerate(firsts):
+        together, turn = firsts.count(first), firsts[:index].count(first)
+        dash = min(_DASH, _PERIOD / together)
+        gaps = (together - 1) * dash
+        styles.append(((-turn % together) * dash, (dash, gaps)) if gaps else "-")
+    return styles
 
 
 def _band(

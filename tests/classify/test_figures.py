@@ -40,6 +40,44 @@ def test_roc_curve_runs_from_corner_to_corner_inside_its_band():
     assert band.max() <= 1
 
 
+def styles(*runs):
+    """Solid or dashed, of each curve."""
+    bare = BootstrapOptions(replicates=0)
+    figure = roc_figure({f"run {i}": one for i, one in enumerate(runs)}, bare)
+    return [line.get_linestyle() for line in figure.axes[0].lines[1:]]
+
+
+def test_only_curves_that_lie_on_each_other_are_dashed():
+    assert styles(run()) == ["-"]
+    assert styles(run(), run(shift=0.1), run()) == ["--", "-", "--"]
+
+
+def test_curves_a_clip_apart_count_as_lying_on_each_other():
+    one = run()
+    p_fake = one.probabilities[:, 1].copy()
+    p_fake[1] = 1.0
+    other = deepfake_scores(one.keys, one.labels, p_fake, groups=one.groups, base_rate=0.5)
+    assert measure(one, QUICK).all.metrics["auc"] != measure(other, QUICK).all.metrics["auc"]
+    assert styles(one, other) == ["--", "--"]
+
+
+@pytest.mark.parametrize("curves", [2, 3, 8])
+def test_coinciding_curves_are_all_seen(curves):
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.colors import to_rgb
+
+    figure = roc_figure({f"run {i}": run() for i in range(curves)}, BootstrapOptions(replicates=0))
+    for legend in [*figure.legends, *(axes.get_legend() for axes in figure.axes)]:
+        if legend:
+            legend.remove()
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    drawn = np.asarray(canvas.buffer_rgba())[..., :3].astype(int)
+    for index in range(curves):
+        colour = np.round(255 * np.array(to_rgb(f"C{index}")))
+        assert (np.abs(drawn - colour).max(axis=-1) <= 2).sum() > 10, index
+
+
 def test_roc_of_one_class_is_refused():
     with pytest.raises(InputError, match="a: a ROC curve needs real and fake clips; found: fake"):
         roc_figure({"a": run(labels=("fake",))}, QUICK)
