@@ -32,6 +32,9 @@ class LSTM2Settings(Training):
     Attributes:
         units, dense_units: width of the LSTM and of the dense layer.
         rate_hz: vectors a second after resampling; the thesis' 300 rows cover 10 s.
+        seconds: so many of a sample are read, the first that have anything; None: all.
+        presence: several columns have a channel each that says whether it is there; without
+            (the thesis' 64 inputs) a missing one looks like its mean.
         dropout: between LSTM and dense layer; ours, as epochs, patience and batch are.
     """
 
@@ -39,11 +42,25 @@ class LSTM2Settings(Training):
     units: int = 32
     dense_units: int = 8
     rate_hz: int = 30
+    seconds: int | None = None
+    presence: bool = True
     dropout: float = 0.2
 
 
 PAPER = LSTM2Settings()
 SMALL = LSTM2Settings(units=8, rate_hz=5, learning_rate=1e-2, epochs=40, batch=16)
+
+
+class FirstSteps(StepReader):
+    """No more than so many valid steps of each sample; None: all."""
+
+    def __init__(self, features: Features, rate_hz: int, seconds: int | None) -> None:
+        super().__init__(features, rate_hz)
+        self._most = None if seconds is None else seconds * rate_hz
+
+    def __getitem__(self, index: int) -> tuple[Steps, Mask]:
+        values, valid = super().__getitem__(index)
+        return values[: self._most], valid[: self._most]
 
 
 @register("lstm2")
@@ -63,19 +80,22 @@ class LSTM2(NetworkEstimator):
     def network(self) -> nn.Module:
         from classify.nets.lstm2 import LSTM2Network
 
-        several = len(self.dims_) if len(self.dims_) > 1 else 0
         return LSTM2Network(
-            inputs=sum(self.dims_.values()) + several,
+            inputs=sum(self.dims_.values()) + (len(self.dims_) if self._says_presence else 0),
             units=self.settings.units,
             dense_units=self.settings.dense_units,
             classes=self.options.classes,
             dropout=self.settings.dropout,
         )
 
+    @property
+    def _says_presence(self) -> bool:
+        return self.settings.presence and len(self.dims_) > 1
+
     def reader(self, features: Features) -> StepReader:
         """The modalities at one rate, without the invalid steps."""
         check_sequences(features)
-        return StepReader(features, self.settings.rate_hz)
+        return FirstSteps(features, self.settings.rate_hz, self.settings.seconds)
 
     def learn_constants(self, reader: Any) -> dict[str, NDArray[np.float32]]:
         """The scale; always, whatever the settings say."""
@@ -88,11 +108,10 @@ class LSTM2(NetworkEstimator):
 
     def scaled(self, values: Steps, valid: Mask) -> Steps:
         """Network input [steps, channels]: scaled values, 0 where invalid, and who is valid."""
-        dims = list(self.dims_.values())
-        known = np.repeat(valid, dims, axis=1)
+        known = np.repeat(valid, list(self.dims_.values()), axis=1)
         mean, deviation = self.constants_["scale.mean"], self.constants_["scale.deviation"]
         scaled = np.where(known, (values - mean) / deviation, 0.0)
-        if len(dims) == 1:
+        if not self._says_presence:
             return scaled.astype(np.float32)
         return np.concatenate([scaled, valid], axis=1).astype(np.float32)
 
