@@ -189,12 +189,11 @@ def _list(json: bool) -> None:
 
 
 def _plan(place: Home, tables: Sequence[Table], asked: Asked, json: bool) -> None:
-    from classify.tables.making import jobs_of
-    from classify.tables.needs import needs_of
+    from classify.tables.planning import table_needs
     from classify.tables.stock import Stock
 
     stock = Stock(place, ByExtract(place, asked.device))
-    needs = {t.name: needs_of(stock, jobs_of(stock, t, asked), asked) for t in tables}
+    needs = {t.name: table_needs(stock, t, asked) for t in tables}
     if json:
         emit_json([{"table": name, "needs": found} for name, found in needs.items()])
         return

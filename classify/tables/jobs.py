@@ -115,13 +115,18 @@ def setting_for(stock: Stock, table: Table, setting: Setting, asked: Asked) -> S
     return _leaving_out(stock, table, moved, asked) if setting.leave_out else moved
 
 
+def untested(setting: Setting, asked: Asked) -> bool:
+    """Whether the setting tests on a data set that does not train, and none was named for it."""
+    return setting.crosses and bool(asked.datasets) and not asked.test_datasets
+
+
 def _moved(setting: Setting, asked: Asked) -> Setting:
     protocol = asked.protocol or setting.protocol
     if not asked.datasets:
         return replace(setting, protocol=protocol)
     if not setting.crosses:
         return replace(setting, datasets=asked.datasets, optional=(), test="", protocol=protocol)
-    if not asked.test_datasets:
+    if untested(setting, asked):
         tested = setting.elsewhere or ", ".join(setting.test_datasets)
         raise MissingError(
             "this is tested on a data set that does not train",

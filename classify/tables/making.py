@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
 from avfd.errors import AvfdError
 from avfd.home import Home
-from classify.choice import FitOptions
 from classify.tables.jobs import Asked, Job, job_of, setting_for
-from classify.tables.needs import Need, needs_of
+from classify.tables.needs import Need
+from classify.tables.planning import jobs_of, table_needs
 from classify.tables.report import Cell, RowReport, TableReport
 from classify.tables.running import Runner, Tell
 from classify.tables.spec import Column, Row, Table
@@ -46,7 +46,7 @@ def make(
     runner = Runner(home, stage1, asked, tell)
     jobs = list(jobs_of(runner.stock, table, asked))
     runner.universe = universe_of(runner.stock, jobs)
-    needs = needs_of(runner.stock, jobs, asked)
+    needs = table_needs(runner.stock, table, asked)
     needs_found(needs)
     if asked.extract:
         runner.fill_at_once(jobs)
@@ -55,24 +55,6 @@ def make(
         progress(done, len(table.rows), row.name)
         rows.append(_row(runner, table, row))
     return report_of(table, asked, needs, tuple(rows))
-
-
-def jobs_of(stock: Stock, table: Table, asked: Asked) -> Iterator[Job]:
-    """Every job that a cell of the table needs, each once."""
-    seen: set[tuple[str, FitOptions, str]] = set()
-    for row in table.rows:
-        for i, column in enumerate(table.columns):
-            if row.kind != "built" or not row.published[i]:
-                continue
-            try:
-                setting = setting_for(stock, table, table.setting(row, column), asked)
-                job = job_of(stock, table, row, setting, asked)
-            except AvfdError:
-                continue  # the cell says why
-            key = (row.id, job.options, setting.elsewhere)
-            if key not in seen:
-                seen.add(key)
-                yield job
 
 
 def universe_of(stock: Stock, jobs: Iterable[Job]) -> set[str]:

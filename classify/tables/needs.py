@@ -8,6 +8,8 @@ from typing import Literal
 
 from avfd.errors import AvfdError
 from classify.tables.jobs import Asked, Job, trainer_of
+from classify.tables.spec import Setting
+from classify.tables.standing import nowhere
 from classify.tables.stock import Stock, WeightsState
 
 State = Literal["here", "can be made", "missing"]
@@ -18,7 +20,8 @@ class Need:
     """One thing that rows need.
 
     Attributes:
-        kind: "data set", "column" or "weights".
+        kind: "data set", "column", "weights", or "setting" of the table, where the data sets do not
+            allow it.
         name: what it is; of a column "BACKBONE of DATA SET".
         state: "can be made": by this command, from what is here.
         detail: what was found, or the next step where it is missing.
@@ -47,6 +50,7 @@ class Survey:
         self.stock, self.asked = stock, asked
         self.found: dict[tuple[str, str], Need] = {}
         self._seen: set[tuple[str, str, str]] = set()
+        self._off: dict[tuple[Setting, str | None, int | None], dict[str, str]] = {}
 
     def look(self, job: Job) -> bool:
         """Note what the job needs; whether it can run as far as that can be told now."""
@@ -54,8 +58,10 @@ class Survey:
             self.look(other)
         setting = job.setting
         sets = dict.fromkeys((*setting.datasets, *setting.test_datasets, setting.elsewhere))
-        here = {d: self._dataset(d, d in setting.optional) for d in sets if d}
-        lacking = [d for d, there in here.items() if not there and d not in setting.optional]
+        off = self._off_sides(job)
+        here = {d: self._dataset(d, d in setting.optional, off.get(d)) for d in sets if d}
+        without = [d for d, there in here.items() if not there or d in off]
+        lacking = [d for d in without if d not in setting.optional]
         columns = [
             self._column(job, d, ask) or not there
             for ask in job.row.asks.values()
@@ -64,10 +70,23 @@ class Survey:
         weights = [self._weights(job, self.stock.stage1.found(n)) for n in job.placeholders]
         return not lacking and any(here.values()) and all(columns) and all(weights)
 
-    def _dataset(self, name: str, optional: bool) -> bool:
+    def _off_sides(self, job: Job) -> dict[str, str]:
+        """Data set → why no clip of it stands on a side of the job's protocol."""
+        key = (job.setting, job.options.protocol, job.options.folds)
+        if key not in self._off:
+            self._off[key] = nowhere(self.stock, job)
+        return self._off[key]
+
+    def _dataset(self, name: str, optional: bool, off: str | None) -> bool:
+        """Note the data set, and what keeps all its clips out; whether it is indexed."""
         here = self.stock.indexed(name)
         detail = "indexed" if here else f"avfd index {name} --root DIR"
         self._note(Need("data set", name, "here" if here else "missing", detail, optional))
+        known = self.found["data set", name]
+        if off and off not in known.detail:
+            joint = "; " if known.state == "missing" else ", but "
+            detail = f"{known.detail}{joint}{off}"
+            self.found["data set", name] = replace(known, state="missing", detail=detail)
         return here
 
     def _column(self, job: Job, dataset: str, ask: str) -> bool:

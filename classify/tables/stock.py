@@ -14,7 +14,7 @@ from typing import Protocol
 
 from avfd.asks import parse
 from avfd.cache import Cache, Reader
-from avfd.clips import read_table
+from avfd.clips import Clip, read_table
 from avfd.errors import MissingError
 from avfd.home import Home
 from avfd.specs import PENDING, BackboneSpec
@@ -75,14 +75,21 @@ class Stock:
     def __init__(self, home: Home, stage1: Stage1) -> None:
         self.home, self.stage1 = home, stage1
         self._specs: dict[str, BackboneSpec] = {}
+        self._clips: dict[str, list[Clip]] = {}
         self._tallies: dict[str, Tally] = {}
         self._readers: dict[str, Reader] = {}
         self._filled: dict[str, dict[str, object]] = {}
 
+    def clips(self, dataset: str) -> Sequence[Clip]:
+        """Its clip table."""
+        if dataset not in self._clips:
+            self._clips[dataset] = read_table(self.home.clip_table(dataset))
+        return self._clips[dataset]
+
     def tally(self, dataset: str) -> Tally:
         """What its clips are."""
         if dataset not in self._tallies:
-            clips = read_table(self.home.clip_table(dataset))
+            clips = self.clips(dataset)
             groups = {clip.group or clip.key for clip in clips if clip.label}
             made = set().union(*map(manipulations, clips))
             self._tallies[dataset] = Tally(len(groups), tuple(sorted(made)))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from avfd.cache import Reader
@@ -9,8 +11,7 @@ from avfd.home import Home
 from classify.tables import load, names
 from classify.tables import stock as stock_module
 from classify.tables.jobs import Asked
-from classify.tables.making import jobs_of
-from classify.tables.needs import needs_of
+from classify.tables.planning import table_needs
 from classify.tables.stock import Stock, WeightsState
 
 
@@ -39,8 +40,7 @@ def detail(kit, tmp_path):
     def of(**more):
         asked = Asked(datasets=("d",), **more)
         stock = Stock(home, Bare(kit))
-        jobs = list(jobs_of(stock, load("thesis-5.5"), asked))
-        needs = {n.name: n for n in needs_of(stock, jobs, asked)}
+        needs = {n.name: n for n in table_needs(stock, load("thesis-5.5"), asked)}
         return needs["emo-lstm of d"].state, needs["emo-lstm of d"].detail
 
     return of
@@ -68,7 +68,7 @@ def test_what_was_asked_for_already_is_not_told_again(detail):
 
 
 def needs(stock, name, asked):
-    return {(n.kind, n.name): n for n in needs_of(stock, jobs_of(stock, load(name), asked), asked)}
+    return {(n.kind, n.name): n for n in table_needs(stock, load(name), asked)}
 
 
 def test_a_newcomer_sees_every_data_set_column_and_weight(kit, tmp_path):
@@ -121,3 +121,71 @@ def test_a_plan_of_all_tables_opens_a_data_set_and_counts_its_groups_once(
         "snapshot": 1,
         "column": 2,
     }
+
+
+@pytest.fixture
+def crossing(kit, tmp_path):
+    """Needs of a table on data set d alone, nothing named to be tested."""
+    home = kit.make_home(tmp_path, "d", kit.make_clips("d", 2, 2), [])
+    return lambda name: needs(Stock(home, Bare(kit)), name, Asked(datasets=("d",)))
+
+
+def test_a_data_set_to_test_that_was_not_named_is_a_need(crossing):
+    found = crossing("finegrained-1")
+    tested = found["data set", "to test"]
+    assert (tested.state, tested.detail) == ("missing", "name it with --test-dataset, for FAV")
+    assert ("data set", "to test") not in crossing("finegrained-3")
+
+
+def test_columns_of_what_trains_are_said_before_what_is_tested_is_named(crossing):
+    found = crossing("avt2dwf-3")
+    assert found["data set", "d"].state == "here"
+    assert found["column", "mfcc-avt2 of d"].state == "can be made"
+    tested = found["data set", "to test"].detail
+    assert tested.startswith("name it with --test-dataset, for FakeAVCeleb to DFDC, FakeAVCeleb to")
+
+
+def test_a_setting_that_the_data_do_not_allow_is_said(crossing):
+    found = crossing("syncstream-3")
+    said = found["setting", "deepfakes"]
+    assert said.state == "missing"
+    assert "no manipulation is left to leave out for Deepfakes and griffin-lim" in said.detail
+
+
+def voices(kit, tmp_path, sides):
+    """The needs of syncstream-2 where voices are indexed whose clips have these official sides."""
+    name = "faceforensics-voices"
+    clips = kit.make_clips(name, 2, 2, unlabelled=1)
+    placed = [
+        replace(clip, extra={"official_split": side}) if side else clip
+        for clip, side in zip(clips, sides, strict=True)
+    ]
+    home = kit.make_home(tmp_path, name, placed, [])
+    kit.make_home(tmp_path, "faceforensics", kit.make_clips("faceforensics", 2, 2), [])
+    facts = home.read_facts("faceforensics")
+    home.write_facts(replace(facts, layout="faceforensics"))
+    return needs(Stock(home, Bare(kit)), "syncstream-2", Asked())["data set", name]
+
+
+def test_a_data_set_of_which_no_clip_stands_on_a_side_says_why(kit, tmp_path):
+    need = voices(kit, tmp_path, [None] * 5)
+    assert (need.state, need.optional) == ("missing", True)
+    assert need.detail == (
+        "indexed, but no clip of it stands on a side of zhou-lim: official_split is not stated "
+        "(4 clips), unlabelled (1 clip)"
+    )
+
+
+def test_a_data_set_of_which_one_clip_stands_on_a_side_is_here(kit, tmp_path):
+    need = voices(kit, tmp_path, [None, None, None, "test", None])
+    assert (need.state, need.detail) == ("here", "indexed")
+
+
+def test_what_is_only_tested_needs_a_clip_on_the_test_side(kit, tmp_path):
+    home = kit.make_home(tmp_path, "dfdc", kit.make_clips("dfdc", 2, 2), [])
+    kit.make_home(tmp_path, "deepfaketimit", kit.make_clips("deepfaketimit", 2, 2), [])
+    home.write_facts(replace(home.read_facts("deepfaketimit"), layout="deepfaketimit"))
+    need = needs(Stock(home, Bare(kit)), "avt2dwf-3", Asked())["data set", "deepfaketimit"]
+    assert need.state == "missing"
+    assert "no clip of it stands on the test side of avt2-dwf-lq: " in need.detail
+    assert "; no clip of it stands on the test side of avt2-dwf-hq: " in need.detail
