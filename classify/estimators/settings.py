@@ -1,4 +1,4 @@
-"""What a network can be told beyond its own shape: how it is trained."""
+"""How settings are asked for and kept, and what every network can be told of its training."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
+from avfd.asks import Ask, bind
 from avfd.errors import InputError
+from classify.estimators.ranges import check_ranges
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -88,6 +90,22 @@ class Training:
     precision: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
     standardise: bool = False
     threads: int = 1
+
+
+def bound(ask: Ask, defaults: Settings | None, estimator: str) -> Settings | None:
+    """The settings that an ask gives.
+
+    Args:
+        ask: `NAME:key=value,…`.
+        defaults: of the preset; None where the estimator has no settings.
+        estimator: its own name, whatever name it was asked for by.
+
+    Raises:
+        InputError: an unknown setting, a value that is not of its type, or a number out of range.
+    """
+    settings = bind(ask, defaults)
+    check_ranges(estimator, settings)
+    return settings
 
 
 def restored(defaults: Settings, stored: Mapping[str, Any], where: str | Path) -> Settings:
