@@ -74,7 +74,7 @@ class Survey:
         """Data set → why no clip of it stands on a side of the job's protocol."""
         key = (job.setting, job.options.protocol, job.options.folds)
         if key not in self._off:
-            self._off[key] = nowhere(self.stock, job)
+            self._off[key] = nowhere(self.stock, job, self.asked)
         return self._off[key]
 
     def _dataset(self, name: str, optional: bool, off: str | None) -> bool:

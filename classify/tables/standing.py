@@ -14,21 +14,21 @@ from classify.protocols.filters import apply_filters
 from classify.protocols.joint import parts_of
 from classify.protocols.rules import apply_rule
 from classify.sides import protocol_of
-from classify.tables.jobs import Job
+from classify.tables.jobs import Asked, Job
 from classify.tables.stock import Stock
 
 LISTED = 3  # reasons in a message
 Placing = tuple[str, Protocol, tuple[Side, ...]]
 
 
-def nowhere(stock: Stock, job: Job) -> dict[str, str]:
+def nowhere(stock: Stock, job: Job, asked: Asked) -> dict[str, str]:
     """Data set → in words, that none of its clips stands on a side, and why; the others not.
 
     Filters and rule of the protocol are asked; draws, and what only a cache knows, are not.
     """
     found = {}
     try:
-        for name, protocol, sides in _placings(stock, job):
+        for name, protocol, sides in _placings(stock, job, asked):
             if reasons := _reasons(stock, job, name, protocol, sides):
                 where = "a side" if sides == SIDES else f"the {sides[0]} side"
                 said = ", ".join(_counted(*one) for one in reasons.most_common(LISTED))
@@ -38,13 +38,16 @@ def nowhere(stock: Stock, job: Job) -> dict[str, str]:
     return found
 
 
-def _placings(stock: Stock, job: Job) -> Iterator[Placing]:
+def _placings(stock: Stock, job: Job, asked: Asked) -> Iterator[Placing]:
     """Indexed data set, its protocol, and the sides that count; folds place every clip."""
     setting, told, home = job.setting, job.options, stock.home
+    trained = [name for name in setting.datasets if stock.indexed(name)]
+    awaited = None if asked.folds else _awaited(stock, job)
+    if trained and awaited:
+        yield from ((name, awaited, SIDES) for name in trained)
     if told.folds or told.protocol in WORDS:
         return
-    trained = [name for name in setting.datasets if stock.indexed(name)]
-    if trained:
+    if trained and not awaited:
         pooled = protocol_of(home, trained, told.protocol)
         yield from ((name, pooled, SIDES) for name in trained)
     for name in filter(stock.indexed, setting.test_datasets):
@@ -56,6 +59,16 @@ def _placings(stock: Stock, job: Job) -> Iterator[Placing]:
             protocol_of(home, [setting.elsewhere], setting.test_protocol),
             ("test",),
         )
+
+
+def _awaited(stock: Stock, job: Job) -> Protocol | None:
+    """The table's protocol as the manifest of a data set has it that must still be indexed."""
+    setting = job.setting
+    lacking = [d for d in setting.datasets if not stock.indexed(d) and d not in setting.optional]
+    for known in (manifest.load(d) for d in lacking if d in manifest.names()):
+        if setting.protocol in known.protocols:
+            return known.protocol(setting.protocol)
+    return None
 
 
 def _reasons(

@@ -152,8 +152,12 @@ def test_a_setting_that_the_data_do_not_allow_is_said(crossing):
     assert "no manipulation is left to leave out for Deepfakes and griffin-lim" in said.detail
 
 
-def voices(kit, tmp_path, sides):
-    """The needs of syncstream-2 where voices are indexed whose clips have these official sides."""
+def voices(kit, tmp_path, sides, pictures=True, **asked):
+    """What syncstream-2 needs of indexed voices whose clips have these official sides.
+
+    Args:
+        pictures: the data set that they belong to is indexed.
+    """
     name = "faceforensics-voices"
     clips = kit.make_clips(name, 2, 2, unlabelled=1)
     placed = [
@@ -161,14 +165,16 @@ def voices(kit, tmp_path, sides):
         for clip, side in zip(clips, sides, strict=True)
     ]
     home = kit.make_home(tmp_path, name, placed, [])
-    kit.make_home(tmp_path, "faceforensics", kit.make_clips("faceforensics", 2, 2), [])
-    facts = home.read_facts("faceforensics")
-    home.write_facts(replace(facts, layout="faceforensics"))
-    return needs(Stock(home, Bare(kit)), "syncstream-2", Asked())["data set", name]
+    if pictures:
+        kit.make_home(tmp_path, "faceforensics", kit.make_clips("faceforensics", 2, 2), [])
+        facts = home.read_facts("faceforensics")
+        home.write_facts(replace(facts, layout="faceforensics"))
+    return needs(Stock(home, Bare(kit)), "syncstream-2", Asked(**asked))["data set", name]
 
 
-def test_a_data_set_of_which_no_clip_stands_on_a_side_says_why(kit, tmp_path):
-    need = voices(kit, tmp_path, [None] * 5)
+@pytest.mark.parametrize("pictures", [True, False])
+def test_a_data_set_of_which_no_clip_stands_on_a_side_says_why(kit, tmp_path, pictures):
+    need = voices(kit, tmp_path, [None] * 5, pictures)
     assert (need.state, need.optional) == ("missing", True)
     assert need.detail == (
         "indexed, but no clip of it stands on a side of zhou-lim: official_split is not stated "
@@ -179,6 +185,11 @@ def test_a_data_set_of_which_no_clip_stands_on_a_side_says_why(kit, tmp_path):
 def test_a_data_set_of_which_one_clip_stands_on_a_side_is_here(kit, tmp_path):
     need = voices(kit, tmp_path, [None, None, None, "test", None])
     assert (need.state, need.detail) == ("here", "indexed")
+
+
+@pytest.mark.parametrize("pictures", [True, False])
+def test_folds_that_were_asked_for_place_every_clip(kit, tmp_path, pictures):
+    assert voices(kit, tmp_path, [None] * 5, pictures, folds=2).state == "here"
 
 
 def test_what_is_only_tested_needs_a_clip_on_the_test_side(kit, tmp_path):
