@@ -131,12 +131,12 @@ class Sweep(VectorEstimator):
     @property
     def notes_(self) -> list[str]:
         """Sentences for the run."""
-        best, failed = self.ranking_[0], [one for one in self.ranking_ if one["reason"]]
-        tried = len(self.ranking_)
-        why = ", ".join(f"{one['name']} ({one['reason']})" for one in failed)
+        best, tried = self.ranking_[0], len(self.ranking_)
+        failed = sum(bool(one["reason"]) for one in self.ranking_)
         return [
             f"{best['name']}, the best of {tried} classifiers on validation (balanced accuracy "
-            f"{best['balanced_accuracy']:.3f})" + (f"; did not work: {why}." if why else ".")
+            f"{best['balanced_accuracy']:.3f})"
+            + (f"; {failed} did not work: see {RANKING_FILE}." if failed else ".")
         ]
 
     def _predict(self, features: Features) -> Floats:
@@ -161,9 +161,16 @@ class Sweep(VectorEstimator):
 
 
 def _ranked(tried: Sequence[Attempt]) -> list[dict[str, Any]]:
-    """Attempts as JSON, the best first; of equals the earlier one."""
+    """Attempts as JSON, the best first; of equals the earlier one.
+
+    Those that are not `weighed` cannot be told of class weights: of the kinds of balance,
+    "weights" is nothing to them.
+    """
+    from classify.estimators.sweeping import known, weighs
+
     order = sorted(tried, key=lambda one: (bool(one.reason), *(-value for value in one.rank)))
-    facts = [asdict(one) for one in order]
+    kinds = known()
+    facts = [{**asdict(one), "weighed": weighs(kinds[one.name])} for one in order]
     return [{k: v for k, v in one.items() if k != "model"} for one in facts]
 
 

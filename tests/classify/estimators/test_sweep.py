@@ -90,6 +90,35 @@ def test_the_best_on_validation_is_kept_and_not_the_best_on_training():
     ]
 
 
+@pytest.mark.parametrize("name", ["LabelPropagation", "LabelSpreading"])
+def test_no_finite_probabilities_are_a_reason(name):
+    """Vectors of many numbers lie so far apart that their kernel is 0 and its shares 0 / 0."""
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(40, 300)), np.arange(40) % 2
+    far = Task(x[:20], y[:20], np.ones(20), x[20:], y[20:], 0)
+    made = attempt(name, far)
+    assert (made.reason, made.model) == ("gives no finite probabilities", b"")
+    assert attempt(name, task()).balanced_accuracy >= 0.75
+
+
+def test_what_did_not_work_or_could_not_be_weighted_stands_in_the_ranking_alone(tmp_path):
+    """The note of a run has only their number."""
+    features, y = sequences()
+    ask = "sweep:models=GaussianNB+StackingClassifier+FixedThresholdClassifier+NearestCentroid"
+    model = build(ask).fit(features, y)
+    (note,) = model.notes_
+    assert note.endswith("; 2 did not work: see ranking.json.")
+    assert len(note) < 130
+    model.save(tmp_path)
+    ranking = json.loads((tmp_path / "ranking.json").read_text())
+    reasons = {one["name"]: one["reason"] for one in ranking if one["reason"]}
+    assert set(reasons) == {"StackingClassifier", "FixedThresholdClassifier"}
+    assert "estimators" in reasons["StackingClassifier"]
+    weighed = {one["name"]: one["weighed"] for one in ranking}
+    assert weighed["GaussianNB"]
+    assert not weighed["NearestCentroid"]
+
+
 def test_without_validation_groups_are_held_out_and_the_best_sees_all():
     features, y = sequences()
     groups = [f"g{i // 4}" for i in range(len(y))]
