@@ -150,8 +150,9 @@ def _parts(report: TableReport) -> Iterator[TableReport]:
 
 
 def _columns(report: TableReport, start: int, end: int) -> TableReport:
-    """The report of some of its columns."""
-    rows = tuple(replace(row, cells=row.cells[start:end]) for row in report.rows)
+    """The report of some of its columns, and of the rows that have something there."""
+    cut = [replace(row, cells=row.cells[start:end]) for row in report.rows]
+    rows = tuple(row for row in cut if any(cell.published or cell.ours for cell in row.cells))
     return replace(report, columns=report.columns[start:end], rows=rows)
 
 

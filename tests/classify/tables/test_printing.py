@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from classify.tables import printing
@@ -96,3 +98,14 @@ def test_many_columns_are_several_tables_as_wide_as_a_page():
 
 def test_a_table_wider_than_a_page_has_a_column_a_part():
     assert heads(printing.latex(report(columns=2, name="x" * 200))) == [["AUC 0"], ["AUC 1"]]
+
+
+def test_a_row_stands_in_the_parts_in_which_it_has_something():
+    whole = report(columns=4)
+    empty = replace(whole.rows[0].cells[0], published="", ours=None)
+    other = replace(whole.rows[0], name="Late", cells=(*[empty] * 3, whole.rows[0].cells[3]))
+    first, second = printing.latex(replace(whole, rows=(*whole.rows, other))).split("\n\n")
+    assert "Late" not in first
+    assert "Late [1] &" in second
+    assert "Picture [1] &" in first
+    assert "Picture [1] &" in second
