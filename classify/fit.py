@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,13 +24,14 @@ from classify.columns import PictureOptions
 from classify.data import Opened, check_covered, samples_of, status_counts
 from classify.features import Samples
 from classify.metrics import BootstrapOptions
-from classify.model import Model, ModelOptions
+from classify.model import Model, ModelOptions, Starts
 from classify.run_facts import facts_of, notes_of, side_counts
 from classify.run_figures import write_figures
 from classify.scoring import metrics_by_side, scores_frame, seconds_frame
 from classify.sides import Fold, Plan, plan_of
-from classify.taught import Taught, check_apart, check_unseen
-from classify.trained_weights import card_of, write_weights
+from classify.starts import stamps, starts_of
+from classify.taught import check_unseen
+from classify.trained_weights import card_of, write_taught, write_weights
 from classify.trials import Found, Search, searched
 from classify.twins import without_twins
 from classify.windows import Floats
@@ -80,7 +81,11 @@ class FitReport:
 
 @dataclass(frozen=True)
 class Prepared:
-    """Everything that training needs, looked up and checked."""
+    """Everything that training needs, looked up and checked.
+
+    Attributes:
+        starts: weights that each fold begins with; none at all, or one a fold.
+    """
 
     datasets: tuple[str, ...]
     opened: Opened
@@ -89,6 +94,7 @@ class Prepared:
     plan: Plan
     samples: Samples
     search: Search | None = None
+    starts: Sequence[Starts] = ()
 
 
 @dataclass(frozen=True)
@@ -145,8 +151,9 @@ def prepare(home: Home, options: FitOptions) -> Prepared:
     check_covered(samples)
     tested = [plan.units[i] for fold in plan.folds for i in fold.sides["test"].tolist()]
     check_unseen(tested, columns, opened)
+    starts = starts_of(home, model, plan, opened)
     search = _search(home, options, columns, opened)
-    return Prepared(datasets, opened, columns, model, plan, samples, search)
+    return Prepared(datasets, opened, columns, model, plan, samples, search, starts)
 
 
 def _search(
@@ -169,10 +176,6 @@ def _fitted(prepared: Prepared) -> Fitted:
     for fold in plan.folds:
         logger.info("fitting fold %d of %d", fold.number + 1, len(plan.folds))
         model, best = _fit_fold(prepared, fold)
-        tested = [plan.units[i] for i in fold.sides["test"].tolist()]
-        for name, estimator in model.members_.items():
-            taught = Taught(estimator.started_keys(), estimator.started_media())
-            check_apart(tested, taught, "the weights it began with were", name, prepared.opened)
         models.append(model)
         found.append(best)
         for side in sides:
@@ -197,9 +200,13 @@ def _fit_fold(prepared: Prepared, fold: Fold) -> tuple[Model, Mapping[str, Found
     held = fold.sides["val"]
     validation = prepared.samples.take(held) if len(held) else None
     options, found = prepared.model, dict[str, Found]()
+    starts = prepared.starts[fold.number]
     if prepared.search is not None:
-        options, found = searched(options, training, validation, prepared.search)
-    return Model(options).fit(training, validation), found
+        search = replace(prepared.search, starts=starts)
+        if starts:
+            search = replace(search, data={**search.data, "starts": stamps(starts)})
+        options, found = searched(options, training, validation, search)
+    return Model(options, starts).fit(training, validation), found
 
 
 def _frequencies(prepared: Prepared, fold: Fold) -> Floats:
@@ -223,7 +230,11 @@ def _write(home: Home, options: FitOptions, prepared: Prepared, fitted: Fitted) 
     with runs.writing(home, _stem(options, prepared)) as partial:
         tag = f"run-{partial.id}"
         for number, model in enumerate(fitted.models):
-            model.save(partial.model_dir / f"fold-{number}")
+            folder = partial.model_dir / f"fold-{number}"
+            model.save(folder)
+            if prepared.plan.crossed:
+                fold = prepared.plan.folds[number]
+                write_taught(folder, model, prepared.plan, fold, prepared.opened)
         partial.write_scores(fitted.scores)
         if fitted.seconds is not None:
             partial.write_seconds(fitted.seconds)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
@@ -17,6 +17,9 @@ from classify.fusion import LEARNING, Fusion
 from classify.windows import Floats, Scores, Windows, cut, joined, training_windows
 
 MODEL_FILE = "model.json"
+
+Starts = Mapping[str, Mapping[str, Path]]
+"""Member → setting → weight file that training begins with."""
 
 
 @runtime_checkable
@@ -80,10 +83,15 @@ class ModelOptions:
 
 
 class Model:
-    """Fits and scores clips; see `ModelOptions`."""
+    """Fits and scores clips; see `ModelOptions`.
 
-    def __init__(self, options: ModelOptions) -> None:
+    Args:
+        starts: member → setting → the weight file that the setting means (`classify.starts`).
+    """
+
+    def __init__(self, options: ModelOptions, starts: Starts | None = None) -> None:
         self.options = options
+        self.starts = starts or {}
         self.members_: dict[str, Estimator] = {}
         self.fusion_ = Fusion(options.rule, options.estimator.classes)
 
@@ -91,6 +99,9 @@ class Model:
         """Learn from labelled samples; `validation` as `needs_validation` says."""
         for name, member in self.options.members.items():
             estimator = estimators.build(member.model, self.options.estimator)
+            if name in self.starts:
+                files = {setting: str(path) for setting, path in self.starts[name].items()}
+                estimator.settings = replace(estimator.settings, **files)
             seen = self._cut(training.only(member.modalities))
             if not any(track.covered.any() for track in seen.features.values()):
                 raise InputError(

@@ -1,4 +1,7 @@
-"""Weights that a run trained for stage 1: safetensors with a model card, in `RUN/weights/`."""
+"""Weights that a run trained: for stage 1 with a model card, in `RUN/weights/`; what taught a fold.
+
+Stage 1's are safetensors. Of folds nothing is written for it, but each says what it was trained on.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,13 @@ from typing import Any, Protocol, runtime_checkable
 
 from avfd import manifest
 from avfd.home import Home
+from classify.data import Opened
 from classify.estimators.base import Estimator
+from classify.estimators.starting import TAUGHT_FILE
+from classify.model import Model
+from classify.run_facts import started_keys, started_media
+from classify.sides import Fold, Plan
+from classify.taught import known_media, media_of
 
 
 @runtime_checkable
@@ -54,6 +63,24 @@ def write_weights(folder: Path, estimators: Sequence[Estimator], card: Mapping[s
         }
         text = json.dumps({**facts, **card}, indent=2, ensure_ascii=False)
         path.with_suffix(".json").write_text(text + "\n", encoding="utf-8")
+
+
+def write_taught(folder: Path, model: Model, plan: Plan, fold: Fold, opened: Opened) -> None:
+    """Write which clips a fold's model was trained on, or chosen by, beside it.
+
+    Those of the weights that it began with as well, but for the clips that the fold tests: these
+    were found to be none of them before training.
+    """
+    own, tested = (
+        [plan.units[i] for side in sides for i in fold.sides[side].tolist()]
+        for sides in (("train", "val"), ("test",))
+    )
+    apart = media_of(tested, opened)
+    keys = {key for unit in own for key in unit.keys} | started_keys([model]) - apart.keys()
+    media = {*known_media(own, opened)} | started_media([model]) - set(apart.values())
+    facts = {"training_keys": sorted(keys), "training_media": sorted(media)}
+    text = json.dumps(facts, indent=2, ensure_ascii=False)
+    (folder / TAUGHT_FILE).write_text(text + "\n", encoding="utf-8")
 
 
 def card_of(

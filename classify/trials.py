@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +22,7 @@ from avfd.errors import AvfdError, InputError
 from classify import estimators
 from classify.estimators.settings import Span
 from classify.features import Index, Samples
-from classify.model import MemberOptions, Model, ModelOptions
+from classify.model import MemberOptions, Model, ModelOptions, Starts
 from classify.watching import Trial, tell
 from classify.windows import Floats
 
@@ -39,11 +39,13 @@ class Search:
         trials: how many settings are tried.
         folder: where the journals lie.
         data: what else tells this question from another: the columns' fingerprints, say.
+        starts: weights that training begins with.
     """
 
     trials: int
     folder: Path
     data: Mapping[str, Any]
+    starts: Starts = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -123,7 +125,7 @@ def _best(
     study = _study(search.folder / journal)
     finished = [t for t in study.trials if t.state.is_finished()]
     for number in range(len(finished), search.trials):
-        _try(study, number, alone, training, validation, search.trials)
+        _try(study, number, alone, training, validation, search)
     done = [t for t in study.trials if t.state.is_finished()][: search.trials]
     worked = [(t.value, t) for t in done if t.value is not None]
     if not worked:
@@ -149,7 +151,7 @@ def _try(
     options: ModelOptions,
     training: Samples,
     validation: Samples,
-    most: int,
+    search: Search,
 ) -> None:
     """One trial; its number seeds the sampler, so that going on is like never having stopped."""
     from optuna.samplers import TPESampler
@@ -162,7 +164,8 @@ def _try(
     asked = replace(member, model=_asked(member, chosen))
     quality: float | None = None
     try:
-        model = Model(replace(options, members={name: asked})).fit(training, validation)
+        trained = Model(replace(options, members={name: asked}), search.starts)
+        model = trained.fit(training, validation)
         quality = quality_of(model.score(validation).probabilities, validation.y)
     except AvfdError as error:
         trial.set_user_attr("error", str(error))
@@ -170,7 +173,7 @@ def _try(
     else:
         study.tell(trial, quality)
     values = [t.value for t in study.trials if t.value is not None]
-    tell(Trial(name, number + 1, most, quality, max(values, default=None)))
+    tell(Trial(name, number + 1, search.trials, quality, max(values, default=None)))
 
 
 def _suggested(trial: Asked, name: str, values: Span | tuple[Any, ...]) -> Any:
