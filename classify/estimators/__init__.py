@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from avfd.asks import bind, parse
+from avfd.asks import parse
 from classify.estimators import (
     avt2dwf,
     boosting,
@@ -29,6 +29,7 @@ from classify.estimators.base import (
     read_facts,
     registered,
 )
+from classify.estimators.settings import bound
 
 __all__ = [
     "Estimator",
@@ -75,7 +76,7 @@ def build(ask: str, options: EstimatorOptions | None = None) -> Estimator:
     told = options or EstimatorOptions()
     parsed = parse(ask)
     kind = kind_of(parsed.name)
-    return kind(told, bind(parsed, kind.defaults(told.preset)))
+    return kind(told, bound(parsed, kind.defaults(told.preset), kind.name))
 
 
 def load(folder: Path) -> Estimator:

@@ -157,6 +157,11 @@ def test_what_is_refused_says_what_is_accepted(asked, accepted):
     assert accepted in caught.value.accepted
 
 
+def test_building_refuses_it_too():
+    with pytest.raises(InputError, match="model svm, c: out of range"):
+        estimators.build("svm:c=-1")
+
+
 def test_another_name_of_an_estimator_has_its_own_ranges():
     kind = estimators.kind_of("emo-cnn3d-frames")
     with pytest.raises(InputError, match="model cnn3d-frames, channels"):
