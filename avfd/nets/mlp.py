@@ -9,11 +9,25 @@ from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from avfd.nets.settings import MlpSettings
 
 PAPER = MlpSettings()
 SMALL = MlpSettings(first_units=32, second_units=16, third_units=8, normalise=True)
+
+
+class BatchNorm(nn.BatchNorm1d):
+    """Batch norm that a batch of one clip (the rest of an epoch) does not stop.
+
+    One value has no deviation; it is normalised by what earlier batches gave.
+    """
+
+    def forward(self, input: Tensor) -> Tensor:
+        if len(input) > 1:
+            return super().forward(input)
+        mean, variance = self.running_mean, self.running_var
+        return F.batch_norm(input, mean, variance, self.weight, self.bias, False, 0.0, self.eps)
 
 
 class EmoMlp(nn.Module):
@@ -23,7 +37,7 @@ class EmoMlp(nn.Module):
         super().__init__()
         self.settings = settings
         inputs = settings.steps * settings.columns
-        self.norm = nn.BatchNorm1d(inputs) if settings.normalise else nn.Identity()
+        self.norm = BatchNorm(inputs) if settings.normalise else nn.Identity()
         widths = (inputs, settings.first_units, settings.second_units, settings.third_units)
         self.hidden = nn.ModuleList(nn.Linear(*pair) for pair in pairwise(widths))
         self.dropout = nn.Dropout(settings.dropout)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 from torchvision.models.resnet import BasicBlock
@@ -103,3 +105,13 @@ def test_resnet18_starts_in_evaluation_mode_and_neighbours_change_nothing():
 def test_gradients_reach_every_parameter(network, x):
     network(x).square().sum().backward()
     assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in network.parameters())
+
+
+def test_the_rest_of_an_epoch_may_be_one_clip():
+    network = mlp.EmoMlp(replace(mlp.SMALL, steps=2, columns=3, dropout=0.0)).train()
+    network(torch.randn(4, 2, 3))
+    before = network.norm.running_mean.clone()
+    one = torch.randn(1, 2, 3)
+    out = network(one)
+    torch.testing.assert_close(out, network.eval()(one))
+    torch.testing.assert_close(network.norm.running_mean, before)
