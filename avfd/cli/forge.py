@@ -18,7 +18,12 @@ SHOWN = 20
 
 def forge(
     into: Annotated[
-        str, typer.Option("--into", metavar="DIR", help="New or empty folder for the files.")
+        str,
+        typer.Option(
+            "--into",
+            metavar="DIR",
+            help="Folder for the files: new, empty, or begun by the same command.",
+        ),
     ],
     dataset: DatasetOption = None,
     kind: Annotated[
@@ -30,10 +35,14 @@ def forge(
         ),
     ] = None,
     extent: Annotated[
-        str, typer.Option(help="whole, local (a part of the clip) or both.")
+        str,
+        typer.Option(help="whole, local (a part of the clip) or both; both-swap is always local."),
     ] = "both",
     vocoder: Annotated[
-        str, typer.Option(help="griffin-lim, griffin-lim-blurred, world, or a plugin's.")
+        str,
+        typer.Option(
+            help="Of the kind vocoder: griffin-lim, griffin-lim-blurred, world, or a plugin's."
+        ),
     ] = "griffin-lim",
     longest: Annotated[
         float, typer.Option(help="Seconds of a clip to use at most, 2 or more.")
@@ -42,7 +51,9 @@ def forge(
     variants: Annotated[
         int, typer.Option(help="Of every clip and kind, with other donors and segments.")
     ] = 1,
-    workers: Annotated[int | None, typer.Option(help="Processes (default: cores).")] = None,
+    workers: Annotated[
+        int | None, typer.Option(help="Processes, 1 or more (default: cores).")
+    ] = None,
     seed: SeedOption = 0,
     home: HomeOption = None,
     json: JsonOption = False,
@@ -64,6 +75,8 @@ def forge(
         variants=variants,
         seed=seed,
     )
+    if extent == "whole" and told.kinds == ("both-swap",):
+        say("both-swap is always a part of the clip: --extent whole changes nothing")
     with progress("forging") as update:
         report = make(Home.at(home), dataset, Path(into), told, update, workers)
     if json:
@@ -71,6 +84,8 @@ def forge(
         return
     for what, why in list(report.skipped.items())[:SHOWN]:
         say(f"skipped: {what}: {why}")
+    if len(report.skipped) > SHOWN:
+        say(f"and {len(report.skipped) - SHOWN} more skipped: --json lists all")
     table(["kind", "fakes"], list(report.kinds.items()))
     say(f"{report.fakes} fakes and {report.reals} real twins, {len(report.skipped)} skipped")
     say(f"next: avfd index NAME --root {into} --table {report.table}")

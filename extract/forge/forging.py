@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import csv
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache, partial
 from pathlib import Path
@@ -12,34 +12,44 @@ from typing import Literal
 
 from avfd.cache import Cache, ColumnReader
 from avfd.clips import FAKE, REAL, Clip, read_table
-from avfd.errors import InputError, MissingError
+from avfd.errors import InputError, MissingError, Stopped
 from avfd.home import Home
-from avfd.specs import DONE
+from avfd.specs import DONE, STATUS_NAMES
+from extract.datasets import table as reader
 from extract.forge import manipulations
+from extract.forge.folder import Folder, Row
 from extract.forge.material import Material, load
 from extract.forge.plans import (
     FAKED,
     KINDS,
+    MIN_SECONDS,
     OFFSET,
     ROOM,
     SPLICED,
     TWIN,
     VOCODER,
     Forgery,
+    Plan,
+    called,
     plan,
+    unfit,
 )
 from extract.forge.vocoders import vocoder
 from extract.forge.writing import write
-from extract.pool import Crash, Pool, core_count
+from extract.pool import Crash, Outcome, Pool, core_count
+from extract.run.signals import Signals
 from extract.scans import Roots
 from extract.task import FACE_TRACK
 
-TABLE = "clips.csv"
 COLUMNS = (
     "path", "label", "video_label", "audio_label", "kind", "method", "subject", "donor", "original",
-    "fake_segments",
+    "fake_segments", "made_from", "lent_by",
 )  # fmt: skip
+"""Of every table; what the data set says of its clips beyond that follows."""
+TAKEN = {*COLUMNS, *reader.NUMBERS, *reader.TEXTS, *reader.SCANNED, *reader.MEDIA, "split"}
+"""Names that mean something here or to the reader of tables: no clip's `extra` is told by them."""
 CLIP_LIMIT_SECONDS = 600.0
+DEFAULT_VOCODER = "griffin-lim"
 
 Progress = Callable[[int, int, str], None]
 
@@ -51,7 +61,7 @@ class ForgeOptions:
     Attributes:
         kinds: in `KINDS`; all where none is named.
         extent: "whole": the whole clip is fake; "local": 30 to 60 % of it; "both": one or the
-            other, drawn for each.
+            other, drawn for each. The kind "both-swap" is always local.
         vocoder: of the kind "vocoder"; see `vocoders`.
         longest_seconds: more of a clip is not used; 2 or more.
         limit: take no more real clips than that; 1 or more.
@@ -61,7 +71,7 @@ class ForgeOptions:
 
     kinds: tuple[str, ...] = ()
     extent: Literal["whole", "local", "both"] = "both"
-    vocoder: str = "griffin-lim"
+    vocoder: str = DEFAULT_VOCODER
     longest_seconds: float = 10.0
     limit: int | None = None
     variants: int = 1
@@ -70,13 +80,13 @@ class ForgeOptions:
 
 @dataclass(frozen=True)
 class ForgeReport:
-    """What was made.
+    """What is there now, from this time and from earlier ones.
 
     Attributes:
         table: path of the CSV that `avfd index NAME --root INTO --table CSV` takes.
         fakes, reals: files of each.
         kinds: kind → fakes.
-        skipped: clip key and kind → why no pair was made.
+        skipped: clip key, with the kind where it is one pair only → why it was not made.
     """
 
     table: Path
@@ -107,49 +117,120 @@ def forge(
 ) -> ForgeReport:
     """Write a fake and its real twin for every real clip and kind, and the table of them all.
 
+    Stopped by a signal, it keeps the pairs that are whole and their table; called again, it goes
+    on where it stopped.
+
     Args:
         home: where the data set was indexed and its `face_track` extracted.
         dataset: its name; None: the only one there is.
-        into: an empty or new folder; outside the data set's own.
+        into: an empty or new folder, or one that the same options began; outside the data set's
+            own.
         options: what to forge.
         progress: called after every pair.
-        workers: processes; default: the cores.
+        workers: processes, 1 or more; default: the cores.
 
     Raises:
-        InputError: the folder is not empty or lies in the data set's; unknown words; no real clip.
+        InputError: the folder holds something else or lies in the data set's; unknown words, or
+            options that mean nothing; no pair could be made.
         MissingError: no face track is cached.
+        Stopped: by SIGINT, SIGTERM or SIGHUP.
     """
     told = options or ForgeOptions()
+    kinds = tuple(dict.fromkeys(told.kinds or KINDS))
     name = home.one_dataset(dataset)
     facts = home.read_facts(name)
     roots = Roots(Path(facts.root), Path(facts.audio_root) if facts.audio_root else None)
-    _check_folder(into, roots)
-    vocoder(told.vocoder)
-    clips = [c for c in _with_faces(home, name) if not c.problem]
-    forgeries = plan(
-        clips,
-        told.kinds or tuple(KINDS),
+    _check_place(into, roots)
+    _check_meant(told, kinds, workers)
+    planned = _planned(home, name, kinds, told)
+    if not planned.forgeries:
+        raise _no_pair(name, planned.skipped)
+    rows = _all_rows(planned.forgeries, told.vocoder)
+    columns = [*COLUMNS, *_told_besides(planned.forgeries)]
+    folder = Folder(into.absolute(), _facts(name, kinds, told), columns, rows)
+    work = Work(home, name, roots, folder.path, told.vocoder)
+    faults = _make(planned.forgeries, folder, work, workers, progress)
+    skipped = {**planned.skipped, **faults}
+    if not folder.done:
+        raise _no_pair(name, skipped)
+    return _report(into, folder, skipped)
+
+
+def _check_meant(told: ForgeOptions, kinds: Sequence[str], workers: int | None) -> None:
+    """Refuse what would mean nothing."""
+    if workers is not None and workers < 1:
+        raise InputError("too few", where="--workers", found=workers, accepted="1 or more")
+    if VOCODER in kinds:
+        vocoder(told.vocoder)
+    elif told.vocoder != DEFAULT_VOCODER:
+        raise InputError(
+            "no voice would be vocoded",
+            where="--vocoder",
+            found=f"{told.vocoder}, and of kinds {', '.join(kinds)}",
+            accepted=f"a vocoder together with --kind {VOCODER}",
+        )
+
+
+def _facts(dataset: str, kinds: Sequence[str], told: ForgeOptions) -> dict[str, object]:
+    """What a folder's record says was asked for; the order of the kinds changes no file."""
+    return {
+        "dataset": dataset,
+        "kinds": sorted(kinds),
+        "extent": told.extent,
+        "vocoder": told.vocoder,
+        "longest_seconds": told.longest_seconds,
+        "limit": told.limit,
+        "variants": told.variants,
+        "seed": told.seed,
+    }
+
+
+def _planned(home: Home, dataset: str, kinds: Sequence[str], told: ForgeOptions) -> Plan:
+    """The pairs of the clips whose face was followed, and why the other real ones give none."""
+    clips = read_table(home.clip_table(dataset))
+    faceless = _faceless(clips, _track(home, dataset))
+    planned = plan(
+        [clip for clip in clips if clip.key not in faceless],
+        kinds,
         told.extent,
         told.longest_seconds,
         told.seed,
         told.limit,
         told.variants,
     )
-    into.mkdir(parents=True, exist_ok=True)
-    work = Work(home, name, roots, into.absolute(), told.vocoder)
-    rows: list[dict[str, str | None]] = []
-    skipped: dict[str, str] = {}
-    for done, (forgery, fault) in enumerate(_made(forgeries, work, workers), 1):
-        if fault is None:
-            rows += _rows(forgery, told.vocoder)
-        else:
-            skipped[f"{forgery.clip.key} [{forgery.kind}]"] = roots.hide(fault)
-        if progress is not None:
-            progress(done, len(forgeries), forgery.stem)
-    table = _write_table(into / TABLE, rows)
+    skipped = {key: why for key, why in faceless.items() if why is not None}
+    return Plan(planned.forgeries, {**skipped, **planned.skipped})
+
+
+def _faceless(clips: Sequence[Clip], track: ColumnReader) -> dict[str, str | None]:
+    """Key of each clip without a followed face → why; None where it is not labelled real."""
+    keys = [clip.key for clip in clips]
+    found: dict[str, str | None] = {}
+    for clip, status, said in zip(clips, track.statuses(keys), track.reasons(keys), strict=True):
+        if status != DONE:
+            why = f"no followed face: {FACE_TRACK} is {STATUS_NAMES[int(status)]}"
+            full = unfit(clip) or (f"{why} ({said})" if said else why)
+            found[clip.key] = full if clip.label == REAL else None
+    return found
+
+
+def _no_pair(dataset: str, skipped: Mapping[str, str]) -> InputError:
+    """The error where nothing can be forged, with the reasons by how often they hold."""
+    counts = Counter(skipped.values()).most_common(5)
+    return InputError(
+        "no real clip to forge from, or nobody to lend",
+        where=dataset,
+        found="; ".join(f"{n} times {why}" for why, n in counts) or "no clip is labelled real",
+        accepted=f"clips labelled real with sound, picture and a followed face, {MIN_SECONDS:g} s "
+        "or longer, of two people or more for swaps and blends",
+    )
+
+
+def _report(into: Path, folder: Folder, skipped: Mapping[str, str]) -> ForgeReport:
+    rows = folder.rows()
     kinds = {k: sum(r["kind"] == k for r in rows if r["label"] == FAKE) for k in KINDS}
     return ForgeReport(
-        table,
+        into / folder.table.name,
         fakes=sum(kinds.values()),
         reals=sum(r["label"] == REAL for r in rows),
         kinds={k: n for k, n in kinds.items() if n},
@@ -157,8 +238,8 @@ def forge(
     )
 
 
-def _check_folder(into: Path, roots: Roots) -> None:
-    """Refuse to write among the user's media, or over anything."""
+def _check_place(into: Path, roots: Roots) -> None:
+    """Refuse to write among the user's media."""
     for root in filter(None, (roots.media, roots.audio)):
         if into.resolve().is_relative_to(root.resolve()):
             raise InputError(
@@ -167,22 +248,6 @@ def _check_folder(into: Path, roots: Roots) -> None:
                 found=into,
                 accepted=f"a folder outside {root}",
             )
-    if into.exists() and (not into.is_dir() or any(into.iterdir())):
-        raise InputError(
-            "the folder is not empty",
-            where="--into",
-            found=into,
-            accepted="a new or empty folder",
-            next_step="name another one: nothing is ever written over",
-        )
-
-
-def _with_faces(home: Home, dataset: str) -> list[Clip]:
-    """The clips whose face was followed."""
-    track = _track(home, dataset)
-    clips = read_table(home.clip_table(dataset))
-    statuses = track.statuses([clip.key for clip in clips])
-    return [clip for clip, status in zip(clips, statuses, strict=True) if status == DONE]
 
 
 @lru_cache(maxsize=4)
@@ -199,16 +264,52 @@ def _track(home: Home, dataset: str) -> ColumnReader:
     return reader.column(FACE_TRACK)
 
 
-def _made(
-    forgeries: Sequence[Forgery], work: Work, workers: int | None
-) -> Iterator[tuple[Forgery, str | None]]:
-    """Every forgery, and why it could not be made; None where it was."""
-    count = max(1, min(workers or core_count(), len(forgeries)))
+def _make(
+    forgeries: Sequence[Forgery],
+    folder: Folder,
+    work: Work,
+    workers: int | None,
+    progress: Progress | None,
+) -> dict[str, str]:
+    """Make the pairs that are not there yet; why those that failed did.
+
+    Raises:
+        Stopped: by a signal, after the table was written.
+    """
+    todo = [f for f in forgeries if f.stem not in folder.done]
+    faults: dict[str, str] = {}
+    there = len(folder.done)
+    count = max(1, min(workers or core_count(), len(todo)))
     build = partial(build_forging, work)
-    with Pool[Forgery, None](build, workers=count, time_limit=lambda _: CLIP_LIMIT_SECONDS) as pool:
-        for outcome in pool.run(forgeries):
-            fault = outcome.result.reason if isinstance(outcome.result, Crash) else None
-            yield outcome.item, fault
+    with (
+        Signals() as signals,
+        folder.kept(),
+        Pool[Forgery, None](build, workers=count, time_limit=lambda _: CLIP_LIMIT_SECONDS) as pool,
+    ):
+        for outcomes in pool.rounds(todo):
+            for outcome in outcomes:
+                faults |= _noted(outcome, folder, work.roots)
+                # A terminal that closed takes no more progress.
+                if progress is not None and not signals.caught:
+                    done = len(folder.done) + len(faults)
+                    progress(done, len(forgeries), outcome.item.stem)
+            if signals.caught:
+                break
+            folder.save_if_due()
+    if signals.caught:
+        made = len(folder.done) - there
+        kept = f"{made} new pairs are kept, {len(folder.done)} in all; the same command goes on"
+        raise Stopped(signals.caught, kept)
+    return faults
+
+
+def _noted(outcome: Outcome[Forgery, None], folder: Folder, roots: Roots) -> dict[str, str]:
+    """Keep the pair; the pair and why, where it could not be made."""
+    pair = outcome.item
+    if isinstance(outcome.result, Crash):
+        return {called(pair.clip, pair.kind, pair.variant): roots.hide(outcome.result.reason)}
+    folder.add(pair.stem)
+    return {}
 
 
 def build_forging(work: Work) -> Callable[[Forgery], None]:
@@ -252,16 +353,41 @@ def paths(forgery: Forgery) -> tuple[str, str]:
     return f"fake/{forgery.stem}.mp4", f"real/{forgery.stem}.mp4"
 
 
-def _rows(forgery: Forgery, vocoder: str) -> list[dict[str, str | None]]:
+def _told_besides(forgeries: Iterable[Forgery]) -> list[str]:
+    """The columns for what the data set says of its clips in `extra`, such as an official split."""
+    return sorted({name for f in forgeries for name in f.clip.extra if name} - TAKEN)
+
+
+def _all_rows(forgeries: Sequence[Forgery], vocoder: str) -> dict[str, list[Row]]:
+    """The stem of each pair → the rows of its two files."""
+    besides = _told_besides(forgeries)
+    rows: dict[str, list[Row]] = {}
+    for forgery in forgeries:
+        if forgery.stem in rows:
+            raise InputError(
+                "two clips would give files of one name",
+                where=forgery.clip.key,
+                found=forgery.stem,
+                next_step="rename one of them and index again",
+            )
+        rows[forgery.stem] = _rows(forgery, vocoder, besides)
+    return rows
+
+
+def _rows(forgery: Forgery, vocoder: str, besides: Sequence[str]) -> list[Row]:
     """The fake's row and its twin's; both belong to the group of the clip they are made from.
 
     The method of a vocoded voice is the vocoder, so that one can be left out of training.
     """
     fake, twin = paths(forgery)
     video, audio = forgery.labels
-    own = _person(forgery.clip)
-    method = vocoder if forgery.kind == VOCODER else forgery.kind
-    common = {"subject": own, "original": twin, "kind": forgery.kind, "method": method}
+    common = {
+        **{name: forgery.clip.extra.get(name) or "" for name in besides},
+        "subject": _person(forgery.clip),
+        "made_from": forgery.clip.key,
+        "kind": forgery.kind,
+        "method": vocoder if forgery.kind == VOCODER else forgery.kind,
+    }
     return [
         {
             **common,
@@ -269,8 +395,10 @@ def _rows(forgery: Forgery, vocoder: str) -> list[dict[str, str | None]]:
             "label": FAKE,
             "video_label": video,
             "audio_label": audio,
-            "donor": _person(forgery.donor) if forgery.donor else None,
+            "donor": _person(forgery.donor) if forgery.donor else "",
+            "original": twin,
             "fake_segments": json.dumps([forgery.segment]),
+            "lent_by": forgery.donor.key if forgery.donor else "",
         },
         {
             **common,
@@ -278,9 +406,10 @@ def _rows(forgery: Forgery, vocoder: str) -> list[dict[str, str | None]]:
             "label": REAL,
             "video_label": REAL,
             "audio_label": REAL,
-            "donor": None,
-            "original": None,
+            "donor": "",
+            "original": "",
             "fake_segments": "[]",
+            "lent_by": "",
         },
     ]
 
@@ -288,11 +417,3 @@ def _rows(forgery: Forgery, vocoder: str) -> list[dict[str, str | None]]:
 def _person(clip: Clip) -> str:
     """Who is seen; the group where the data set names nobody."""
     return clip.subject or clip.group or clip.key
-
-
-def _write_table(path: Path, rows: Sequence[Mapping[str, str | None]]) -> Path:
-    with path.open("w", encoding="utf-8", newline="") as stream:
-        writer = csv.DictWriter(stream, COLUMNS)
-        writer.writeheader()
-        writer.writerows(sorted(rows, key=lambda row: str(row["path"])))
-    return path

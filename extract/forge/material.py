@@ -42,6 +42,11 @@ class Material:
     sound: Sound
 
 
+def whole_frames(seconds: float) -> int:
+    """How many pictures fit into that time; a length that is whole frames keeps them all."""
+    return int(seconds * FPS + 1e-6)
+
+
 def load(clip: Clip, roots: Roots, track: ColumnReader, seconds: float) -> Material:
     """Decode the first `seconds` of a clip around its face.
 
@@ -49,7 +54,7 @@ def load(clip: Clip, roots: Roots, track: ColumnReader, seconds: float) -> Mater
         AbsentError: no face, no picture or no sound in that stretch.
         MediaError: the file cannot be read.
     """
-    frames = int(seconds * FPS)
+    frames = whole_frames(seconds)
     square, boxes = _faces(clip, track, frames)
     tap = AudioTap(AudioInput(SAMPLE_RATE_HZ), seconds)
     sound: list[NDArray[np.float32]] = []

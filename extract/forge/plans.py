@@ -11,6 +11,7 @@ import numpy as np
 
 from avfd.clips import REAL, Clip
 from avfd.errors import InputError
+from extract.forge.material import FPS, whole_frames
 
 AUDIO_SWAP, VIDEO_SWAP, BOTH_SWAP = "audio-swap", "video-swap", "both-swap"
 VOCODER, FACE_BLEND, OFFSET = "vocoder", "face-blend", "offset"
@@ -24,7 +25,14 @@ KINDS = {
 }
 FAKE_SOUND = (AUDIO_SWAP, BOTH_SWAP, VOCODER)
 FAKE_PICTURE = (VIDEO_SWAP, BOTH_SWAP, FACE_BLEND)
-NEED_DONOR = (AUDIO_SWAP, VIDEO_SWAP, BOTH_SWAP, FACE_BLEND)
+LENT = {
+    AUDIO_SWAP: "a voice",
+    VIDEO_SWAP: "a picture",
+    BOTH_SWAP: "a picture with its voice",
+    FACE_BLEND: "a face",
+}
+"""Kind → what comes from a donor."""
+NEED_DONOR = tuple(LENT)
 SPLICED = (AUDIO_SWAP, VIDEO_SWAP, BOTH_SWAP)
 """Their twins are spliced with another moment of themselves."""
 
@@ -35,7 +43,7 @@ POOL_GROUPS = 3
 SPARE_SECONDS = {OFFSET: 0.6}
 """So much more of the clip is read: what moves in time needs it, so that nothing is cut short."""
 EDGE_SECONDS = 0.25
-"""A local fake begins and ends at least so far from the clip's ends."""
+"""A local fake begins and ends so far from the clip's ends, at the end less a picture at most."""
 
 FAKED, TWIN, ROOM, PLAN = range(4)
 """What is drawn for; each has numbers of its own."""
@@ -51,7 +59,7 @@ class Forgery:
         clip: the real clip that both are made from.
         kind: in `KINDS`.
         donor: the real clip of another person; None where the kind needs none.
-        seconds: length of both.
+        seconds: length of both, whole pictures of 25 a second.
         segment: where the fake is fake, in seconds.
         seed: of everything drawn in the making.
         variant: number among those of this clip and kind, from 0.
@@ -72,7 +80,7 @@ class Forgery:
     @property
     def read_seconds(self) -> float:
         """How much of the clip the making needs."""
-        return self.seconds + SPARE_SECONDS.get(self.kind, 0.0)
+        return whole_frames(self.seconds + SPARE_SECONDS.get(self.kind, 0.0)) / FPS
 
     @property
     def labels(self) -> tuple[str, str]:
@@ -87,6 +95,35 @@ class Forgery:
         return f"{name}-{self.variant + 1}" if self.variant else name
 
 
+@dataclass(frozen=True)
+class Plan:
+    """What is to be forged, and what not.
+
+    Attributes:
+        forgeries: those of one clip lie together.
+        skipped: `called` → why nothing is forged.
+    """
+
+    forgeries: list[Forgery]
+    skipped: dict[str, str]
+
+
+def called(clip: Clip, kind: str, variant: int = 0) -> str:
+    """A pair's name for people: the clip's key, the kind, and which variant after the first."""
+    return f"{clip.key} [{kind}{f' {variant + 1}' if variant else ''}]"
+
+
+def unfit(clip: Clip) -> str | None:
+    """Why nothing can be forged from a real clip as it was scanned; None where something can."""
+    if clip.problem:
+        return f"cannot be read: {clip.problem}"
+    if not clip.has_audio:
+        return "without sound"
+    if not clip.has_video:
+        return "without picture"
+    return f"shorter than {MIN_SECONDS:g} s" if clip.seconds < MIN_SECONDS else None
+
+
 def plan(
     clips: Sequence[Clip],
     kinds: Sequence[str],
@@ -95,8 +132,10 @@ def plan(
     seed: int,
     limit: int | None = None,
     variants: int = 1,
-) -> list[Forgery]:
+) -> Plan:
     """A forgery of every kind from every real clip with sound and picture.
+
+    Clips that are labelled fake, or not at all, are no candidates and are not listed as skipped.
 
     Args:
         clips: of one data set.
@@ -109,7 +148,7 @@ def plan(
             donors are the same.
 
     Raises:
-        InputError: an unknown kind, a number out of its range, or no clip to begin with.
+        InputError: an unknown kind, or a number out of its range.
     """
     unknown = sorted(set(kinds) - set(KINDS))
     if unknown:
@@ -129,17 +168,9 @@ def plan(
             found=longest_seconds,
             accepted=f"{MIN_SECONDS:g} s or more",
         )
-    usable = [
-        c
-        for c in clips
-        if c.label == REAL and c.has_audio and c.has_video and c.seconds >= MIN_SECONDS
-    ]
-    if not usable:
-        raise InputError(
-            "no real clip to forge from",
-            found=f"{len(clips)} clips",
-            accepted=f"clips labelled real with sound and picture, {MIN_SECONDS:g} s or longer",
-        )
+    faults = {c.key: unfit(c) for c in clips if c.label == REAL}
+    skipped = {key: fault for key, fault in faults.items() if fault is not None}
+    usable = [c for c in clips if c.key in faults and c.key not in skipped]
     pool_of = _pools(usable, seed)
     made: list[Forgery] = []
     # A clip's own lie together, so that it is decoded once.
@@ -148,13 +179,15 @@ def plan(
         drawn = np.random.default_rng([*own, PLAN])
         donor = _donor(clip, pool_of[_group(clip)], drawn) if kind in NEED_DONOR else None
         if kind in NEED_DONOR and donor is None:
+            skipped[called(clip, kind)] = f"nobody else to lend {LENT[kind]}"
             continue
         own_seconds = min(clip.seconds, longest_seconds) - SPARE_SECONDS.get(kind, 0.0)
         seconds = min(own_seconds, donor.seconds if donor else own_seconds)
         # The whole of somebody else, seen and heard, would be a real clip of theirs.
         segment = _segment(seconds, "local" if kind == BOTH_SWAP else extent, drawn)
-        made.append(Forgery(clip, kind, donor, seconds, segment, own, variant))
-    return made
+        shown = whole_frames(seconds) / FPS
+        made.append(Forgery(clip, kind, donor, shown, segment, own, variant))
+    return Plan(made, skipped)
 
 
 def seed_of(seed: int, clip: Clip, kind: str, variant: int) -> tuple[int, ...]:
@@ -195,7 +228,7 @@ def _donor(clip: Clip, pool: Sequence[Clip], drawn: np.random.Generator) -> Clip
 def _segment(seconds: float, extent: str, drawn: np.random.Generator) -> Segment:
     local = extent == "local" or (extent == "both" and drawn.random() < 0.5)
     if not local:
-        return 0.0, round(seconds, 3)
+        return 0.0, whole_frames(seconds) / FPS
     length = drawn.uniform(0.3, 0.6) * seconds
     start = drawn.uniform(EDGE_SECONDS, seconds - length - EDGE_SECONDS)
     return round(float(start), 3), round(float(start + length), 3)

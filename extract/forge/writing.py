@@ -29,12 +29,17 @@ def finished(sound: Sound, drawn: np.random.Generator) -> Sound:
     return np.asarray(np.clip(noisy, -PEAK, PEAK), np.float32)
 
 
+def partial_of(path: Path) -> Path:
+    """Where a file is written until it is whole."""
+    return path.with_name(f".{path.name}.partial")
+
+
 def write(path: Path, made: Material, drawn: np.random.Generator) -> None:
     """The clip as a file; complete or not at all."""
     import av
 
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.partial")
+    partial = partial_of(path)
     with av.open(str(partial), "w", format="mp4") as container:
         video = container.add_stream("libx264", rate=FPS)
         video.width = video.height = FRAME_PX

@@ -5,7 +5,10 @@ from __future__ import annotations
 import csv
 import hashlib
 import json
+import os
 import shutil
+import signal
+import sys
 from dataclasses import replace
 
 import av
@@ -18,13 +21,23 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from avfd.cache import Cache, ClipResult
-from avfd.clips import Clip
-from avfd.errors import InputError, MissingError
+from avfd.cli import run
+from avfd.clips import Clip, read_table
+from avfd.errors import InputError, MissingError, Stopped
 from avfd.home import Home
-from avfd.specs import DONE
+from avfd.specs import ABSENT, DONE
 from extract.backbones import build, load_all
-from extract.forge import manipulations, plans, vocoders, writing
-from extract.forge.material import FPS, FRAME_PX, SAMPLE_RATE_HZ, Material
+from extract.forge import (
+    ForgeOptions,
+    folder,
+    forge,
+    forging,
+    manipulations,
+    plans,
+    vocoders,
+    writing,
+)
+from extract.forge.material import FPS, FRAME_PX, SAMPLE_RATE_HZ, Material, whole_frames
 
 SECONDS = 3.0
 AT = (1.0, 2.0)
@@ -64,7 +77,9 @@ def silent_home(tmp_path_factory, media_makers):
         film = root / f"{person}.mp4"
         media_makers.make_video(film, 3.0, audio=voice(ord(person))[None], audio_codec="aac")
     table = root / "films.csv"
-    table.write_text("path,label,subject\na.mp4,real,a\nb.mp4,real,b\n")
+    table.write_text(
+        "path,label,subject,official_split,part\na.mp4,real,a,train,1\nb.mp4,real,b,test,\n"
+    )
     home = Home(tmp_path_factory.mktemp("home"))
     index_dataset(
         home, "talk", root, table=table, label_column="label", subject_column="subject", workers=1
@@ -75,8 +90,20 @@ def silent_home(tmp_path_factory, media_makers):
 @pytest.fixture(scope="module")
 def talking_home(silent_home, tmp_path_factory):
     """The same with a face in the middle of every picture, as a face pass would leave it."""
-    home = Home(tmp_path_factory.mktemp("talking") / "home")
-    shutil.copytree(silent_home[0].path, home.path)
+    home = with_faces(silent_home[0], tmp_path_factory.mktemp("talking") / "home", "ab")
+    return home, silent_home[1]
+
+
+@pytest.fixture(scope="module")
+def half_seen_home(silent_home, tmp_path_factory):
+    """The same, but no face was found in b's film."""
+    return with_faces(silent_home[0], tmp_path_factory.mktemp("half") / "home", "a")
+
+
+def with_faces(bare: Home, path, seen: str) -> Home:
+    """A copy of a home in which the faces of these people were followed, and no others found."""
+    home = Home(path)
+    shutil.copytree(bare.path, path)
     load_all()
     spec = build("face_track").spec
     cache = Cache.open(home.cache_url("talk"), dataset="talk", lock_path=home.lock_path("talk"))
@@ -84,13 +111,16 @@ def talking_home(silent_home, tmp_path_factory):
     reader = cache.snapshot()
     results = []
     for key in reader.keys:
+        if key[len("talk/")] not in seen:
+            results.append(ClipResult(reader.entry(key), key, ABSENT, "no face found"))
+            continue
         rows = reader.rows(key)
         values = np.zeros((rows, 30, *spec.shape), np.float32)
         values[..., :4] = 0.25, 0.2, 0.4, 0.6
         valid = np.ones((rows, 30), bool)
         results.append(ClipResult(reader.entry(key), key, DONE, "", values, valid))
     cache.write({"face_track": results})
-    return home, silent_home[1]
+    return home
 
 
 def drawn() -> np.random.Generator:
@@ -248,10 +278,14 @@ def clips(count: int = 6) -> list[Clip]:
     ]
 
 
+def planned(*args, **options) -> list[plans.Forgery]:
+    return plans.plan(*args, **options).forgeries
+
+
 def test_a_plan_takes_donors_from_other_groups_and_repeats_itself() -> None:
-    made = plans.plan(clips(), tuple(plans.KINDS), "both", 10.0, 7)
+    made = planned(clips(), tuple(plans.KINDS), "both", 10.0, 7)
     assert len(made) == 6 * len(plans.KINDS)
-    assert made == plans.plan(clips(), tuple(plans.KINDS), "both", 10.0, 7)
+    assert made == planned(clips(), tuple(plans.KINDS), "both", 10.0, 7)
     assert all(f.donor is None or f.donor.group != f.clip.group for f in made)
     assert {f.kind for f in made if f.donor} == set(plans.NEED_DONOR)
     for f in made:
@@ -263,7 +297,7 @@ def test_a_plan_takes_donors_from_other_groups_and_repeats_itself() -> None:
 
 def test_donors_come_from_small_pools_so_that_groups_stay_apart() -> None:
     people = [replace(c, subject=c.key, group=c.key) for c in clips(30)]
-    made = plans.plan(people, plans.NEED_DONOR, "both", 10.0, 0)
+    made = planned(people, plans.NEED_DONOR, "both", 10.0, 0)
     joined = {c.key: {c.key} for c in people}
     for f in made:
         both = joined[f.clip.key] | joined[f.donor.key]
@@ -275,8 +309,8 @@ def test_donors_come_from_small_pools_so_that_groups_stay_apart() -> None:
 
 
 def test_variants_add_to_the_first_and_keep_its_pools() -> None:
-    first = plans.plan(clips(), tuple(plans.KINDS), "both", 10.0, 7)
-    made = plans.plan(clips(), tuple(plans.KINDS), "both", 10.0, 7, variants=3)
+    first = planned(clips(), tuple(plans.KINDS), "both", 10.0, 7)
+    made = planned(clips(), tuple(plans.KINDS), "both", 10.0, 7, variants=3)
     assert [f for f in made if f.variant == 0] == first
     assert len({f.stem for f in made}) == len(made) == 3 * len(first)
     assert [f.clip.key for f in made] == sorted(f.clip.key for f in made)
@@ -284,19 +318,19 @@ def test_variants_add_to_the_first_and_keep_its_pools() -> None:
     assert len({f.segment for f in of_one}) > 1
     assert len({f.seed for f in made}) == len(made)
     with pytest.raises(InputError, match="no variant"):
-        plans.plan(clips(), (plans.VOCODER,), "whole", 10.0, 0, variants=0)
+        planned(clips(), (plans.VOCODER,), "whole", 10.0, 0, variants=0)
 
 
 def test_a_forgery_is_the_same_whatever_else_is_forged() -> None:
-    every = plans.plan(clips(), tuple(plans.KINDS), "both", 10.0, 7, variants=2)
-    few = plans.plan(clips(), (plans.OFFSET, plans.VIDEO_SWAP), "both", 10.0, 7, limit=3)
+    every = planned(clips(), tuple(plans.KINDS), "both", 10.0, 7, variants=2)
+    few = planned(clips(), (plans.OFFSET, plans.VIDEO_SWAP), "both", 10.0, 7, limit=3)
     assert few
     assert all(one in every for one in few)
     elsewhere = [replace(c, key=c.key.replace("d/", "other/")) for c in clips()]
-    again = plans.plan(elsewhere, tuple(plans.KINDS), "both", 10.0, 7, variants=2)
+    again = planned(elsewhere, tuple(plans.KINDS), "both", 10.0, 7, variants=2)
     assert [f.seed for f in again] == [f.seed for f in every]
     assert not {f.seed for f in every} & {
-        f.seed for f in plans.plan(clips(), tuple(plans.KINDS), "both", 10.0, 8)
+        f.seed for f in planned(clips(), tuple(plans.KINDS), "both", 10.0, 8)
     }
 
 
@@ -313,12 +347,12 @@ def test_a_forgery_is_the_same_whatever_else_is_forged() -> None:
 def test_what_leaves_nothing_to_forge_is_refused(option, value, said) -> None:
     asked = {"kinds": tuple(plans.KINDS), "extent": "local", "longest_seconds": 10.0, "seed": 0}
     with pytest.raises(InputError, match=said):
-        plans.plan(clips(), **{**asked, option: value})
+        planned(clips(), **{**asked, option: value})
 
 
 def test_the_shortest_length_holds_every_kind() -> None:
     for seed in range(20):
-        made = plans.plan(clips(), tuple(plans.KINDS), "local", plans.MIN_SECONDS, seed)
+        made = planned(clips(), tuple(plans.KINDS), "local", plans.MIN_SECONDS, seed)
         assert len(made) == 6 * len(plans.KINDS)
         assert all(0 < f.segment[0] < f.segment[1] < f.seconds for f in made)
 
@@ -326,10 +360,9 @@ def test_the_shortest_length_holds_every_kind() -> None:
 def test_fakes_and_the_silent_are_never_forged_from() -> None:
     usable = clips(4)
     others = [replace(usable[0], label="fake"), replace(usable[1], has_audio=False)]
-    made = plans.plan([*others, *usable[2:]], (plans.VOCODER,), "whole", 10.0, 0)
+    made = planned([*others, *usable[2:]], (plans.VOCODER,), "whole", 10.0, 0)
     assert [f.clip.key for f in made] == ["d/2.mp4", "d/3.mp4"]
-    with pytest.raises(InputError, match="no real clip"):
-        plans.plan(others, (plans.VOCODER,), "whole", 10.0, 0)
+    assert planned(others, (plans.VOCODER,), "whole", 10.0, 0) == []
 
 
 def features(path) -> list[float]:
@@ -376,11 +409,8 @@ def sha256s(folder) -> dict[str, str]:
 
 def test_the_road_from_the_command(tmp_path, talking_home) -> None:
     home, root = talking_home
-    from extract.forge import ForgeOptions, forge
-
     before = sha256s(root)
-    told = ForgeOptions(kinds=("vocoder", "audio-swap"), extent="local", longest_seconds=2.5)
-    report = forge(home, "talk", tmp_path / "made", told, workers=1)
+    report = forge(home, "talk", tmp_path / "made", told(), workers=1)
     assert (report.fakes, report.reals, report.skipped) == (4, 4, {})
     assert sha256s(root) == before
     with report.table.open() as stream:
@@ -396,16 +426,298 @@ def test_the_road_from_the_command(tmp_path, talking_home) -> None:
         ((start, end),) = json.loads(row["fake_segments"])
         assert 0 < start < end < 2.5
         assert row["original"] in {r["path"] for r in rows}
-    again = forge(home, "talk", tmp_path / "again", told, workers=1)
+    again = forge(home, "talk", tmp_path / "again", told(), workers=1)
     assert sha256s(again.table.parent) == sha256s(report.table.parent)
-    with pytest.raises(InputError, match="not empty"):
-        forge(home, "talk", tmp_path / "made", told)
     with pytest.raises(InputError, match="among the data set's own"):
-        forge(home, "talk", root / "made", told)
+        forge(home, "talk", root / "made", told())
 
 
 def test_without_a_face_track_the_command_to_run_is_named(tmp_path, silent_home) -> None:
-    from extract.forge import forge
-
     with pytest.raises(MissingError, match="--backbone face_track"):
         forge(silent_home[0], "talk", tmp_path / "made")
+
+
+VOICES = ("vocoder", "audio-swap")
+
+
+def told(**options) -> ForgeOptions:
+    return ForgeOptions(**{"kinds": VOICES, "extent": "local", "longest_seconds": 2.5, **options})
+
+
+def table_of(folder) -> list[dict[str, str]]:
+    with (folder / "clips.csv").open(newline="") as stream:
+        return list(csv.DictReader(stream))
+
+
+def test_lengths_are_whole_pictures_and_no_segment_ends_behind_the_last() -> None:
+    odd = [replace(c, seconds=c.seconds + 1.016) for c in clips()]
+    whole = planned(odd, tuple(set(plans.KINDS) - {plans.BOTH_SWAP}), "whole", 10.0, 3)
+    for f in whole:
+        assert f.segment == (0.0, f.seconds)
+        assert f.seconds == whole_frames(f.seconds) / FPS
+        assert 0 <= min(f.clip.seconds, 10.0) - f.read_seconds < 6  # the donor's may be shorter
+    of_one = {f.kind: f for f in whole if f.clip.key == "d/0.mp4"}
+    assert of_one[plans.VOCODER].segment == (0.0, 5.0)
+    assert of_one[plans.OFFSET].seconds == 4.4
+    assert of_one[plans.OFFSET].read_seconds == 5.0
+
+
+def test_whole_frames_lose_none_to_rounding() -> None:
+    assert [n for n in range(20_000) if whole_frames(n / FPS) != n] == []
+    assert whole_frames(5.016) == 125
+
+
+def test_a_local_segment_is_drawn_from_the_clips_own_length() -> None:
+    (odd,) = planned([replace(clips()[0], seconds=5.016)], (plans.VOCODER,), "local", 10.0, 3)
+    drawn = np.random.default_rng([*odd.seed, plans.PLAN])
+    length = drawn.uniform(0.3, 0.6) * 5.016
+    assert odd.segment[1] - odd.segment[0] == pytest.approx(length, abs=2e-3)
+
+
+def test_what_is_left_out_of_a_plan_is_listed_with_its_reason() -> None:
+    first, second, third, fourth, fifth, sixth = clips()
+    made = plans.plan(
+        [
+            first,
+            replace(second, has_audio=False),
+            replace(third, has_video=False),
+            replace(fourth, seconds=1.9),
+            replace(fifth, problem="no media"),
+            replace(sixth, label="fake", seconds=1.0),
+        ],
+        (plans.VOCODER, plans.AUDIO_SWAP, plans.FACE_BLEND),
+        "both",
+        10.0,
+        0,
+        variants=2,
+    )
+    assert [(f.kind, f.variant) for f in made.forgeries] == [("vocoder", 0), ("vocoder", 1)]
+    assert made.skipped == {
+        "d/1.mp4": "without sound",
+        "d/2.mp4": "without picture",
+        "d/3.mp4": "shorter than 2 s",
+        "d/4.mp4": "cannot be read: no media",
+        "d/0.mp4 [audio-swap]": "nobody else to lend a voice",
+        "d/0.mp4 [face-blend]": "nobody else to lend a face",
+    }
+
+
+def test_the_table_says_what_a_pair_was_made_from_and_the_index_keeps_it(
+    tmp_path, talking_home
+) -> None:
+    from extract.index import index_dataset
+
+    report = forge(talking_home[0], "talk", tmp_path / "made", told(), workers=1)
+    home = Home(tmp_path / "home")
+    index_dataset(home, "forged", tmp_path / "made", table=report.table, workers=1)
+    made = {clip.key: clip for clip in read_table(home.clip_table("forged"))}
+    swap = "talk/b.mp4"
+    assert made["forged/fake/a.mp4-audio-swap.mp4"].extra == {
+        "kind": "audio-swap",
+        "made_from": "talk/a.mp4",
+        "lent_by": swap,
+        "official_split": "train",
+        "part": "1",
+    }
+    twin = made["forged/real/a.mp4-audio-swap.mp4"].extra
+    assert (twin["made_from"], twin["official_split"]) == ("talk/a.mp4", "train")
+    assert "lent_by" not in twin
+    assert "lent_by" not in made["forged/fake/b.mp4-vocoder.mp4"].extra
+    assert "part" not in made["forged/fake/b.mp4-vocoder.mp4"].extra
+
+
+def test_extra_entries_become_sorted_columns_unless_their_name_is_taken() -> None:
+    one, other = clips()[0], clips()[2]
+    made = planned(
+        [
+            replace(one, extra={"part": "7", "label": "x", "start": "9", "made_from": "y"}),
+            replace(other, extra={"official_split": "test", "split": "z"}),
+        ],
+        (plans.VOCODER,),
+        "whole",
+        10.0,
+        0,
+    )
+    assert forging._told_besides(made) == ["official_split", "part"]
+    rows = forging._all_rows(made, "griffin-lim")["0.mp4-vocoder"]
+    assert [(r["official_split"], r["part"], r["made_from"]) for r in rows] == [
+        ("", "7", "d/0.mp4")
+    ] * 2
+    assert rows[0]["label"] == "fake"
+
+
+def test_two_clips_never_share_a_file() -> None:
+    one = clips()[0]
+    same = [replace(one, key="d/a/b.mp4"), replace(one, key="d/a__b.mp4")]
+    with pytest.raises(InputError, match="files of one name"):
+        forging._all_rows(planned(same, (plans.VOCODER,), "whole", 10.0, 0), "griffin-lim")
+
+
+class Ending(BaseException):
+    """Like KeyboardInterrupt and SystemExit, but pytest does not stop for it."""
+
+
+def ends(after: int, how):
+    """A progress that ends the command after so many pairs."""
+
+    def update(done: int, total: int, note: str) -> None:
+        if done == after:
+            how()
+
+    return update
+
+
+def raise_ending() -> None:
+    raise Ending
+
+
+@pytest.mark.parametrize(
+    ("how", "seen"),
+    [(raise_ending, Ending), (lambda: os.kill(os.getpid(), signal.SIGTERM), Stopped)],
+)
+def test_stopped_it_keeps_the_table_and_goes_on_with_the_same_command(
+    tmp_path, talking_home, how, seen
+) -> None:
+    home, into = talking_home[0], tmp_path / "made"
+    with pytest.raises(seen):
+        forge(home, "talk", into, told(kinds=("vocoder",)), ends(1, how), workers=1)
+    rows = table_of(into)
+    assert len(rows) in (2, 4)  # the second pair may have come with the first
+    assert all((into / row["path"]).is_file() for row in rows)
+    assert list(into.rglob("*.partial")) == []
+    before = {row["path"]: (into / row["path"]).stat().st_mtime_ns for row in rows}
+    report = forge(home, "talk", into, told(kinds=("vocoder",)), workers=1)
+    assert (report.fakes, report.reals, report.skipped) == (2, 2, {})
+    assert len(table_of(into)) == 4
+    assert before == {path: (into / path).stat().st_mtime_ns for path in before}
+
+
+@pytest.fixture(scope="module")
+def made_once(tmp_path_factory, talking_home):
+    """A finished folder; tests copy it."""
+    into = tmp_path_factory.mktemp("once") / "made"
+    forge(talking_home[0], "talk", into, told(kinds=("vocoder",)), workers=1)
+    return into
+
+
+@pytest.fixture
+def made(tmp_path, made_once):
+    return shutil.copytree(made_once, tmp_path / "made")
+
+
+def test_a_pair_of_which_a_file_is_gone_is_made_again_and_no_other(made, talking_home) -> None:
+    before = sha256s(made)
+    gone, kept = made / "real/a.mp4-vocoder.mp4", made / "real/b.mp4-vocoder.mp4"
+    gone.unlink()
+    age = kept.stat().st_mtime_ns
+    (made / "real/.a.mp4-vocoder.mp4.partial").write_bytes(b"half")
+    forge(talking_home[0], "talk", made, told(kinds=("vocoder",)), workers=1)
+    assert sha256s(made) == before
+    assert kept.stat().st_mtime_ns == age
+    assert list(made.rglob("*.partial")) == []
+
+
+def test_a_finished_folder_is_reported_again_without_work(made, talking_home, monkeypatch) -> None:
+    monkeypatch.setattr(forging, "build_forging", str.upper)
+    report = forge(talking_home[0], "talk", made, told(kinds=("vocoder",)), workers=1)
+    assert (report.fakes, report.reals) == (2, 2)
+
+
+def test_other_options_are_refused_and_what_differs_is_named(made, talking_home) -> None:
+    before = sha256s(made)
+    with pytest.raises(InputError, match=r"other options; found: seed 1; accepted: seed 0;"):
+        forge(talking_home[0], "talk", made, told(kinds=("vocoder",), seed=1))
+    with pytest.raises(InputError, match=r'found: extent "whole", limit 1; accepted: extent "loc'):
+        forge(talking_home[0], "talk", made, told(kinds=("vocoder",), extent="whole", limit=1))
+    assert sha256s(made) == before
+
+
+def test_other_clips_of_the_data_set_are_refused(made, talking_home) -> None:
+    record = made / "forge.json"
+    noted = json.loads(record.read_text())
+    record.write_text(json.dumps({**noted, folder.PLANNED: "another"}))
+    with pytest.raises(InputError, match="found: other clips, faces and people of the data set"):
+        forge(talking_home[0], "talk", made, told(kinds=("vocoder",)))
+
+
+@pytest.mark.parametrize("text", ["path,label\nmine.mp4,real\n", ""])
+def test_a_table_that_was_changed_is_not_written_over(made, talking_home, text) -> None:
+    table = made / "clips.csv"
+    table.write_text(text or table.read_text().replace("griffin-lim", "mine"))
+    before = table.read_bytes()
+    with pytest.raises(InputError, match="not as it was written here"):
+        forge(talking_home[0], "talk", made, told(kinds=("vocoder",)))
+    assert table.read_bytes() == before
+
+
+@pytest.mark.parametrize("record", [None, "[]", "{}", "no JSON"])
+def test_a_folder_without_its_own_record_is_refused_unless_empty(
+    tmp_path, talking_home, record
+) -> None:
+    name = "forge.json" if record is not None else "mine.txt"
+    (tmp_path / name).write_text(record or "mine")
+    with pytest.raises(InputError, match="not empty"):
+        forge(talking_home[0], "talk", tmp_path, told())
+    assert [p.name for p in tmp_path.iterdir()] == [name]
+
+
+@pytest.mark.parametrize(
+    ("options", "workers", "said"),
+    [
+        ({}, 0, "--workers: .*found: 0; accepted: 1 or more"),
+        ({"kinds": ("audio-swap",), "vocoder": "griffin-lim-blurred"}, 1, "--vocoder: no voice"),
+    ],
+)
+def test_options_that_mean_nothing_are_refused(
+    tmp_path, talking_home, options, workers, said
+) -> None:
+    into = tmp_path / "made"
+    with pytest.raises(InputError, match=said):
+        forge(talking_home[0], "talk", into, told(**options), workers=workers)
+    assert not into.exists()
+
+
+def test_clips_without_a_followed_face_are_listed_with_the_status(
+    tmp_path, half_seen_home, capsys
+) -> None:
+    report = forge(half_seen_home, "talk", tmp_path / "made", told(), workers=1)
+    assert report.skipped == {
+        "talk/a.mp4 [audio-swap]": "nobody else to lend a voice",
+        "talk/b.mp4": "no followed face: face_track is absent (no face found)",
+    }
+    assert (report.fakes, report.kinds) == (1, {"vocoder": 1})
+
+
+def test_where_no_pair_can_be_made_the_command_says_why(
+    tmp_path, half_seen_home, monkeypatch, capsys
+) -> None:
+    into = tmp_path / "made"
+    call = ["avfd", "forge", "--home", str(half_seen_home.path), "--into", str(into)]
+    monkeypatch.setattr(sys, "argv", [*call, "--kind", "audio-swap"])
+    assert run() == 2
+    said = capsys.readouterr().err
+    assert "1 times no followed face: face_track is absent (no face found)" in said
+    assert "1 times nobody else to lend a voice" in said
+    assert "avfd index" not in said
+    assert not into.exists()
+
+
+def test_where_every_pair_fails_the_reasons_are_the_error(tmp_path, talking_home) -> None:
+    home = Home(tmp_path / "home")
+    shutil.copytree(talking_home[0].path, home.path)
+    home.write_facts(replace(home.read_facts("talk"), root=str(tmp_path / "moved")))
+    with pytest.raises(InputError, match=r"1 times .*a\.mp4"):
+        forge(home, "talk", tmp_path / "made", told(kinds=("vocoder",)), workers=1)
+    assert [p.name for p in (tmp_path / "made").iterdir()] == ["forge.json"]
+
+
+def test_the_table_is_saved_while_work_goes_on(tmp_path, monkeypatch) -> None:
+    row = {"path": "fake/a.mp4"}
+    begun = folder.Folder(tmp_path, {}, ["path"], {"a": [row]})
+    begun.save_if_due()
+    monkeypatch.setattr(folder, "SAVE_SECONDS", -1.0)
+    begun.save_if_due()
+    assert not (tmp_path / "clips.csv").exists()
+    begun.add("a")
+    begun.save_if_due()
+    assert table_of(tmp_path) == [row]
