@@ -52,6 +52,7 @@ def notes_of(
         *chosen_notes(units_on(plan, "val"), prepared.columns, prepared.opened),
         *_search_notes(fitted),
         *_own_notes(fitted),
+        *_idle_notes(options, fitted),
     )
 
 
@@ -65,6 +66,16 @@ def _search_notes(fitted: Fitted) -> list[str]:
         for number, fold in enumerate(fitted.found)
         for member, found in fold.items()
     ]
+
+
+def _idle_notes(options: FitOptions, fitted: Fitted) -> list[str]:
+    """A sentence where options of networks were given and there is none."""
+    given = {"--epochs": options.epochs, "--minutes": options.minutes}
+    named = [name for name, value in given.items() if value is not None]
+    members = [estimator for model in fitted.models for estimator in model.members_.values()]
+    if not named or any(hasattr(getattr(m, "settings", None), "epochs") for m in members):
+        return []
+    return [f"{' and '.join(named)}: no model here trains by epochs, so nothing took them."]
 
 
 def _own_notes(fitted: Fitted) -> list[str]:

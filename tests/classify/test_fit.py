@@ -64,6 +64,14 @@ def test_fusion_takes_the_preferred_columns_and_says_so(av_home, fusion):
     assert auc(report) > 0.95
 
 
+def test_an_option_that_no_model_takes_is_told(av_home):
+    said = "--epochs: no model here trains by epochs, so nothing took them."
+    assert said in fit(av_home, audio="compare2016", model="logreg", epochs=1).notes
+    assert said not in fit(av_home, audio="compare2016", model="logreg").notes
+    told = {"model": "lstm2", "preset": "small", "epochs": 1}
+    assert said not in fit(av_home, audio="compare2016", **told).notes
+
+
 @pytest.mark.parametrize("rule", ["stack", "weighted"])
 def test_learning_rules_learn_from_the_next_fold(av_home, rule):
     report = fit(av_home, fusion="decision", rule=rule)
