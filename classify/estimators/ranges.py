@@ -75,7 +75,8 @@ SECONDS = Range(1, 3600)
 MORE_THAN_NO_SECONDS = Range(0, 3600, open_low=True)
 AMOUNT = Range(0, 100)
 """0 does nothing."""
-LEARNING_RATE = Range(0, 10, open_low=True)
+LEARNING_RATE = Range(0, 10)
+"""At 0 nothing moves: a network as it starts can be looked at."""
 
 RANGES: Mapping[str, Range] = {
     # Training

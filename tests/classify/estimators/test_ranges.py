@@ -52,6 +52,7 @@ ZERO_MEANS = {
     "fusion_intermediate": "none",
     "l2": "no penalty",
     "limit_seconds": "no limit",
+    "learning_rate": "nothing moves",
 }
 """Setting → what 0 means, of those that take it."""
 ZERO_MEANS_IN = {("iat", "frames"): "all"}
@@ -121,7 +122,7 @@ def test_0_is_taken_where_it_means_something(name, setting):
     ("asked", "accepted"),
     [
         ("td3mf:batch=0", "1 or more, up to 100000"),
-        ("td3mf:learning_rate=-1", "above 0, up to 10"),
+        ("td3mf:learning_rate=-1", "0 or more, up to 10"),
         ("td3mf:hidden=0", "1 or more"),
         ("td3mf:modality_dropout=2", "0 or more, up to 1"),
         ("td3mf:seconds=0", "1 or more"),
