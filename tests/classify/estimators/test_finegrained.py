@@ -162,7 +162,7 @@ def test_one_modality_alone_is_refused():
 def test_stretches_that_are_no_shares_are_refused():
     audio, video, y = clips(count=4)
     for more in ("r_min=0.5,r_max=0.4", "r_max=1.2", "r_min=-0.1"):
-        with pytest.raises(InputError, match="share of its second|out of range"):
+        with pytest.raises(InputError, match=r"share of its second|out of range"):
             estimators.build(f"{TINY},{more}", small()).fit(features(audio, video), y)
 
 
