@@ -31,6 +31,8 @@ def joined(clips: Sequence[Clip]) -> list[Clip]:
     Args:
         clips: of all the data sets that are split together, grouped (`avfd.clips.grouped`).
     """
+    if not any(map(is_derived, clips)):
+        return list(clips)
     groups = {clip.key: group_of(clip) for clip in clips}
     originals = {groups[clip.key] for clip in clips if not is_derived(clip)}
     parent = {group: group for group in groups.values()}

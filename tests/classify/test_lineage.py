@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 import classify
+from avfd import runs
 from avfd.clips import Clip, grouped
 from avfd.errors import InputError
 from avfd.manifest import Protocol
@@ -137,8 +138,6 @@ def test_a_fit_over_both_sets_and_an_evaluation_know_it(kit, tmp_path):
     home = kit.make_home(tmp_path, "v", made, [column])
     told = FitOptions(datasets=("d", "v"), audio="mel", folds=3, replicates=50, model="logreg")
     both = classify.fit(home, told)
-    from avfd import runs
-
     fold = runs.load(home, both.run).scores().query("split == 'test'").set_index("key")["fold"]
     assert all(fold[c.key] == fold[c.extra["made_from"]] for c in made)
     alone = classify.fit(home, replace(told, datasets=("d",))).run
