@@ -19,8 +19,10 @@ CSV_COLUMNS = (
     "clips", "covered", "groups", "run", "reused", "reason", "notes",
 )  # fmt: skip
 OTHER_DATA = "the published numbers are of other data and cannot be compared"
-WIDEST = 110  # characters of a LaTeX table in \footnotesize
+WIDEST = 110  # characters of a LaTeX table, gaps between columns too: four fifths of \footnotesize
+GAP = 3  # characters that the space between two columns takes
 MOST_COLUMNS = 8  # of one LaTeX table, its rows' names and clips not counted
+_FITTED = r"\resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{%"
 _LATEX = {
     "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_",
     "{": r"\{", "}": r"\}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}",
@@ -99,6 +101,8 @@ def _escaped(cell: str) -> str:
 def latex(report: TableReport) -> str:
     """Tables with booktabs' rules, as many as the columns take; notes below, as text.
 
+    One that is wider than its line is shrunk to it by graphicx.
+
     Each has the footnotes of its own marks; the caveats stand below the last.
     """
     parts = list(_parts(report))
@@ -123,7 +127,8 @@ def _float(report: TableReport, which: str, said: Sequence[str]) -> str:
         "\\begin{table}\n"
         f"\\caption{{{_tex(caption)}}}\n"
         "\\footnotesize\\raggedright\n"
-        f"\\begin{{tabular}}{{{form}}}\n\\toprule\n{body}\n\\bottomrule\n\\end{{tabular}}\n"
+        f"{_FITTED}\n"
+        f"\\begin{{tabular}}{{{form}}}\n\\toprule\n{body}\n\\bottomrule\n\\end{{tabular}}}}\n"
         f"\\par\\medskip\n{below}"
         "\\end{table}\n"
     )
@@ -138,7 +143,7 @@ def _parts(report: TableReport) -> Iterator[TableReport]:
     """The report by columns, as many at a time as a page is wide."""
     _, lines, _ = grid(report)
     columns = zip(_short_heads(report), *lines, strict=True)
-    widths = [max(map(len, column)) for column in columns]
+    widths = [max(map(len, column)) + GAP for column in columns]
     spare = WIDEST - widths[0] - widths[-1]
     start = width = 0
     for i, own in enumerate(widths[1:-1]):
