@@ -10,6 +10,7 @@ import numpy as np
 
 from avfd.errors import InputError
 from classify.estimators.base import Floats, Validation, class_weights, register
+from classify.estimators.light_imports import skops_io
 from classify.estimators.settings import Span
 from classify.estimators.vectors import VectorEstimator
 from classify.features import Features, Index, VectorKind
@@ -67,9 +68,7 @@ class _Sklearn(VectorEstimator):
     parts_: dict[str, Any]
 
     def _save(self, folder: Path) -> None:
-        from skops.io import dump
-
-        dump(self.parts_, folder / MODEL_FILE)
+        skops_io().dump(self.parts_, folder / MODEL_FILE)
 
     def _load(self, folder: Path) -> None:
         self.parts_ = load_trusted(folder / MODEL_FILE)
@@ -86,9 +85,8 @@ class _Sklearn(VectorEstimator):
 
 def load_trusted(path: Path) -> Any:
     """Read a skops file; types beyond `TRUSTED_TYPES` and skops' own list are refused."""
-    from skops.io import get_untrusted_types, load
-
-    strange = sorted(set(get_untrusted_types(file=path)) - set(TRUSTED_TYPES))
+    io = skops_io()
+    strange = sorted(set(io.get_untrusted_types(file=path)) - set(TRUSTED_TYPES))
     if strange:
         raise InputError(
             "the saved model holds types that no avfd model has; it was not loaded",
@@ -96,7 +94,7 @@ def load_trusted(path: Path) -> Any:
             found=", ".join(strange),
             accepted="models written by avfd",
         )
-    return load(path, trusted=list(TRUSTED_TYPES))
+    return io.load(path, trusted=list(TRUSTED_TYPES))
 
 
 @register("logreg")

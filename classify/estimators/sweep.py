@@ -16,6 +16,7 @@ import numpy as np
 
 from avfd.errors import InputError
 from classify.estimators.base import Floats, Validation, class_weights, register
+from classify.estimators.light_imports import skops_io
 from classify.estimators.vectors import VectorEstimator, matrix
 from classify.features import Features, Index
 from classify.watching import Trial, tell
@@ -148,9 +149,7 @@ class Sweep(VectorEstimator):
         return out
 
     def _save(self, folder: Path) -> None:
-        from skops.io import dump
-
-        dump(self.parts_, folder / MODEL_FILE)
+        skops_io().dump(self.parts_, folder / MODEL_FILE)
         (folder / RANKING_FILE).write_text(json.dumps(self.ranking_, indent=2))
 
     def _load(self, folder: Path) -> None:

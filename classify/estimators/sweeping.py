@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avfd.errors import InputError, MissingError
+from classify.estimators.light_imports import lazypredict, skops_io
 
 Floats = NDArray[np.float64]
 START_SECONDS = 600.0  # for the process to import its libraries
@@ -87,9 +88,7 @@ class Attempt:
 
 def known() -> dict[str, type[Any]]:
     """Name → class of Lazypredict's classifiers, in its order."""
-    from lazypredict.Supervised import CLASSIFIERS
-
-    return dict(CLASSIFIERS)
+    return dict(lazypredict().CLASSIFIERS)
 
 
 def attempts(names: Sequence[str], task: Task, limit_seconds: float) -> Iterator[Attempt]:
@@ -119,7 +118,6 @@ def attempt(name: str, task: Task) -> Attempt:
 
 def _attempt(name: str, task: Task) -> Attempt:
     from sklearn.metrics import balanced_accuracy_score
-    from skops.io import dumps
     from threadpoolctl import threadpool_limits
 
     with warnings.catch_warnings(), threadpool_limits(limits=1):
@@ -134,7 +132,7 @@ def _attempt(name: str, task: Task) -> Attempt:
         if not np.isfinite(said).all():
             # Label propagation, whose kernel is 0 between any two vectors of many numbers.
             raise InputError("gives no finite probabilities")
-        data = dumps(parts)
+        data = skops_io().dumps(parts)
         again = probabilities(restored(data), task.held_x)
         if not np.allclose(said, again):
             raise InputError("it does not come back from its file as it was")
@@ -203,16 +201,15 @@ def restored(data: bytes) -> dict[str, Any]:
     Raises:
         InputError: such types, or trees whose nodes point out of them.
     """
-    from skops.io import get_untrusted_types, loads
-
-    strange = sorted(set(get_untrusted_types(data=data)) - set(TRUSTED_TYPES))
+    io = skops_io()
+    strange = sorted(set(io.get_untrusted_types(data=data)) - set(TRUSTED_TYPES))
     if strange:
         raise InputError(
             "the saved model holds types that no avfd model has; it was not loaded",
             found=", ".join(strange),
             accepted="models written by avfd",
         )
-    parts: dict[str, Any] = loads(data, trusted=list(TRUSTED_TYPES))
+    parts: dict[str, Any] = io.loads(data, trusted=list(TRUSTED_TYPES))
     check_trees(parts["model"][-1])
     return parts
 
