@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from importlib import import_module
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -131,6 +132,16 @@ def mean_signal(clip: Clip, rows: int, rng: np.random.Generator) -> Content:
     valid[-1, RATE_HZ // 2 :] = False
     values[~valid] = 1e6
     return Content(values, valid)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _figures_where_they_are_tested(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Drawing takes a third of a fit: a run has figures only in modules with `DRAWS = True`."""
+    with pytest.MonkeyPatch.context() as patch:
+        if not getattr(request.module, "DRAWS", False):
+            for module in ("classify.fit", "classify.fuse"):
+                patch.setattr(import_module(module), "write_figures", lambda *_: [])
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from importlib import import_module
 
 import numpy as np
 import pandas as pd
@@ -158,11 +157,6 @@ def test_one_manipulation_alone_cannot_be_left_out_in_turn():
 
 
 # Through fit
-
-
-@pytest.fixture(autouse=True)
-def _no_figures(monkeypatch):
-    monkeypatch.setattr(import_module("classify.fit"), "write_figures", lambda *_: [])
 
 
 @pytest.fixture

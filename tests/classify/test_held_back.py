@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 from dataclasses import replace
-from importlib import import_module
 
 import pandas as pd
 import pytest
@@ -18,11 +17,6 @@ from classify import FitOptions
 
 TEST_ACTORS = (5, 10, 16, 19)
 OPTIONS = FitOptions(audio="mel", model="logreg", target="emotion", replicates=20)
-
-
-@pytest.fixture(autouse=True)
-def _no_figures(monkeypatch):
-    monkeypatch.setattr(import_module("classify.fit"), "write_figures", lambda *_: [])
 
 
 def actors(numbers, emotions=("happy", "sad")):

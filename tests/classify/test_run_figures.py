@@ -4,11 +4,18 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
+import pandas as pd
+import pytest
 from PIL import Image
 
 import classify
 from classify import FitOptions
+from classify.metrics import BootstrapOptions
+from classify.run_figures import write_figures
+from classify.scoring import metrics_by_side
 
+DRAWS = True  # the fits of this module
 OPTIONS = FitOptions(folds=3, audio="compare2016", model="logreg", replicates=50)
 
 
@@ -31,6 +38,34 @@ def test_a_run_has_its_curve_its_confusion_and_its_reliability(av_home):
 def test_the_same_fit_draws_the_same_bytes(av_home):
     first, second = (pictures(classify.fit(av_home, OPTIONS)) for _ in range(2))
     assert first == second
+
+
+@pytest.mark.parametrize(
+    ("labels", "covered", "names"),
+    [
+        (("real", "fake"), (True, False), {"roc", "confusion", "reliability"}),
+        (("real", "fake"), (False,), {"roc", "confusion", "reliability"}),
+        (("fake",), (True,), {"confusion", "reliability"}),
+        ((None,), (True,), set()),
+    ],
+)
+def test_scores_of_any_kind_have_the_figures_that_they_allow(tmp_path, labels, covered, names):
+    p_fake = np.linspace(0.1, 0.9, 12)
+    table = pd.DataFrame(
+        {
+            "key": [f"d/{i}" for i in range(12)],
+            "split": "test",
+            "group": [f"s{i // 3}" for i in range(12)],
+            "label": np.resize(np.array(labels, dtype=object), 12),
+            "score_real": 1 - p_fake,
+            "score_fake": p_fake,
+            "covered": np.resize(covered, 12),
+        }
+    )
+    metrics = metrics_by_side(table, (0.5, 0.5), 20, 0)
+    paths = write_figures(tmp_path / "f", table, (0.5, 0.5), metrics, BootstrapOptions(20))
+    assert {path.stem for path in paths} == names
+    assert all(is_drawn(path) for path in paths)
 
 
 def test_emotions_have_a_confusion_matrix(av_home):

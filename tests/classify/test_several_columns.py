@@ -216,7 +216,7 @@ def test_a_network_sees_a_further_column_as_the_only_one_where_decisions_are_fus
     assert scores(other)["covered_audio_emotion2vec"].all()
 
 
-@pytest.mark.parametrize("model", ["lightgbm", "svm", "sweep:models=GaussianNB"])
+@pytest.mark.parametrize("model", ["lightgbm", "svm", "sweep:models=GaussianNB,limit_seconds=0"])
 def test_models_on_vectors_take_several(home, model):
     report = fit(home, fusion="feature", model=model, **THREE)
     assert report.metrics["test"]["all"]["metrics"]["auc"]["value"] > 0.8

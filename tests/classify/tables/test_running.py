@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -105,13 +104,6 @@ class Fake:
             assert name in (self.spec(ask).name, spelled_name(ask))
             made.append(self.kit.Column(self.spec(ask), self.kit.noise))
         self.kit.make_home(self.home.path, dataset, clips, made)
-
-
-@pytest.fixture(autouse=True)
-def _no_figures(monkeypatch):
-    """Drawing takes longer than all the rest, and is tested elsewhere."""
-    for module in ("classify.fit", "classify.fuse"):
-        monkeypatch.setattr(import_module(module), "write_figures", lambda *_: [])
 
 
 @pytest.fixture
