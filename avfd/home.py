@@ -90,6 +90,10 @@ class Home:
         return self.path / "weights"
 
     @property
+    def compiled_dir(self) -> Path:
+        return self.path / "compiled"
+
+    @property
     def runs_dir(self) -> Path:
         return self.path / "runs"
 

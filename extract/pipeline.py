@@ -23,6 +23,7 @@ from extract.audio import AudioTap, Mono, Samples
 from extract.backbones import build, load_all
 from extract.backbones._network import NetworkBackbone
 from extract.backbones.base import AudioBlock, Backbone, Slots
+from extract.compiling import prepare_compiler
 from extract.face_detector import Detector
 from extract.face_feed import FaceFeed
 from extract.faces import TrackOptions
@@ -69,6 +70,7 @@ class Setup:
         face_model: the face detector's file; None where no task needs faces found.
         weights: weights name → file, for the networks among the backbones.
         devices: where networks run in batches over many clips; none: in the workers, on the CPU.
+        compiled: networks are compiled, into this folder; None: they run as they are.
     """
 
     roots: Roots
@@ -76,6 +78,7 @@ class Setup:
     face_model: Path | None = None
     weights: Mapping[str, Path] = field(default_factory=dict)
     devices: tuple[str, ...] = ()
+    compiled: Path | None = None
 
     def built(self) -> dict[str, Backbone]:
         """The backbones by what they are asked for by; no model file is opened."""
@@ -85,6 +88,9 @@ class Setup:
         """Make a backbone ready for use."""
         own = {n: self.weights[n] for n in backbone.spec.weights if n in self.weights}
         backbone.load(own, device)
+        if self.compiled is not None and isinstance(backbone, NetworkBackbone):
+            prepare_compiler(self.compiled, device)
+            backbone.compile()
 
     def away(self) -> frozenset[str]:
         """Those of the backbones that run on `devices`.

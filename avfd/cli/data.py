@@ -112,6 +112,12 @@ def extract(
     ],
     dataset: DatasetOption = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda (all GPUs) or cuda:N.")] = "auto",
+    compiled: Annotated[
+        bool,
+        typer.Option(
+            "--compile", help="Compile networks first: minutes once, then each clip is faster."
+        ),
+    ] = False,
     workers: Annotated[int | None, typer.Option(help="Processes (default: cores).")] = None,
     limit: Annotated[int | None, typer.Option(help="Take at most so many clips now.")] = None,
     retry_failed: Annotated[
@@ -146,6 +152,7 @@ def extract(
             dataset,
             backbone,
             device=device,
+            compiled=compiled,
             workers=workers,
             limit=limit,
             retry_failed=retry_failed,

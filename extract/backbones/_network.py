@@ -8,7 +8,7 @@ the worker that has the clip.
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
@@ -84,6 +84,8 @@ class NetworkBackbone(Backbone):
 
     requires: ClassVar[tuple[str, ...]] = ("torch", "safetensors")
 
+    _compiled: Callable[[Tensor], Tensor] | None = None
+
     def check(self, files: Mapping[str, Path]) -> None:
         """Refuse missing modules, and model files whose tensors are not the network's."""
         super().check(files)
@@ -97,6 +99,18 @@ class NetworkBackbone(Backbone):
         states = {name: load_file(path) for name, path in files.items()}
         self.device = device
         self.network = self.build_network(states).eval().requires_grad_(False).to(device)
+
+    def compile(self) -> None:
+        """Have `torch.compile` make the answers of a loaded network, for batches of any length."""
+        import torch
+
+        compiled = torch.compile(self.forward)
+
+        def answer(inputs: Tensor) -> Tensor:
+            torch._dynamo.maybe_mark_dynamic(inputs, 0)
+            return compiled(inputs)
+
+        self._compiled = answer
 
     @abstractmethod
     def build_network(self, states: Mapping[str, Mapping[str, Tensor]]) -> nn.Module:
@@ -143,7 +157,7 @@ class NetworkBackbone(Backbone):
         dtype = getattr(torch, self.options.precision) if half else torch.bfloat16
         kind = self.device.partition(":")[0]
         with torch.inference_mode(), torch.autocast(kind, dtype=dtype, enabled=half):
-            return self.forward(inputs).float()
+            return (self._compiled or self.forward)(inputs).float()
 
     def audio(self, block: AudioBlock) -> Slots:
         self.check_audio(block)

@@ -16,6 +16,7 @@ from avfd import asks
 from avfd.errors import InputError, Stopped
 from avfd.home import Home
 from extract.arenas import share_memory_between_threads
+from extract.compiling import COMPILING_SECONDS
 from extract.pipeline import ClipReport, build_clip_work
 from extract.pool import Pool
 from extract.run.batch import Batch
@@ -43,6 +44,7 @@ def extract_columns(
     backbones: Sequence[str],
     *,
     device: str = "auto",
+    compiled: bool = False,
     workers: int | None = None,
     limit: int | None = None,
     retry_failed: bool = False,
@@ -61,6 +63,8 @@ def extract_columns(
             and one face pass a clip.
         device: "auto", "cpu", "cuda" (all GPUs) or "cuda:1"; signal processing runs on the CPU
             whatever it says, networks on GPUs where "auto" finds some.
+        compiled: networks go through `torch.compile`, which takes minutes once and changes numbers
+            by rounding only; a clip may take `COMPILING_SECONDS` longer.
         workers: processes; default: the cores.
         limit: take no more than that many clips this time.
         retry_failed: take clips that failed before, too.
@@ -95,7 +99,11 @@ def extract_columns(
             part=part,
             weights=weights,
             device=device,
+            compiled=compiled,
         )
+        if compiled:
+            longer = limits.clip_seconds + COMPILING_SECONDS
+            limits = replace(limits, clip_seconds=longer)
         batch = Batch(plan.cache, limits)
         tally = Tally({clip.key: lacking for clip, lacking in plan.todo})
         workers = worker_count(workers, len(plan.todo))

@@ -136,12 +136,13 @@ def make_plan(
     part: str | None = None,
     weights: Sequence[str] = (),
     device: str = "auto",
+    compiled: bool = False,
 ) -> Plan:
     """Look at the clip table and the cache; makes the columns that are not there yet.
 
     Args:
         columns: column → backbone, with its options.
-        limit, retry_failed, part, weights, device: as in `extract_columns`.
+        limit, retry_failed, part, weights, device, compiled: as in `extract_columns`.
     """
     facts = home.read_facts(dataset)
     cache = Cache.open(home.cache_url(dataset), dataset=dataset, lock_path=home.lock_path(dataset))
@@ -177,7 +178,14 @@ def make_plan(
     networks = {name: file.path for name, file in files.items() if name != FACE_MODEL}
     # Where no network is asked for, "auto" need not import PyTorch to look for a GPU.
     devices = devices_for(device) if networks or device != "auto" else ()
-    setup = Setup(roots, backbones, model, networks, devices if networks else ())
+    setup = Setup(
+        roots,
+        backbones,
+        model,
+        networks,
+        devices if networks else (),
+        home.compiled_dir if compiled else None,
+    )
     plan = Plan(dataset, cache, reader, clips, columns, specs, setup, stored, todo)
     _check_space(plan, home.cache_url(dataset))
     return plan
