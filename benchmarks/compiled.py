@@ -1,4 +1,4 @@
-"""Networks through `torch.compile`: how much faster, how long the making takes, how far the numbers.
+"""Networks through `torch.compile`: how much faster, how long it takes to make, how exact.
 
     python -m benchmarks.compiled [--networks eat,…] [--device cpu|cuda:0] [--threads 1]
 
