@@ -150,7 +150,7 @@ class Timed:
 
 
 def timed(whole: Cost, few: Cost, workers: int) -> Timed:
-    """`whole` with the start taken off, which `few`, a clip a worker, is but for its clips' work."""
+    """`whole` without the start: `few`, a clip a worker, is that but for its clips' work."""
     cpu = whole.cpu_seconds - (few.cpu_seconds - few.clip_cpu_seconds)
     own = sum(whole.parts[part] for part in ("decode", "faces", "crops", "features"))
     wall = whole.wall_seconds - (few.wall_seconds - few.clip_cpu_seconds / workers)
