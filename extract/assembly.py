@@ -95,7 +95,7 @@ class Grid:
         self.past_end += int((valid & ~inside).sum())
         valid &= finite & inside
         self.valid[first : first + keep] = valid
-        self.values[first : first + keep][valid] = values[valid]
+        self.values[first : first + keep][valid] = as_stored(values[valid], self._spec)
 
     def _check(self, slots: Slots) -> None:
         if slots.values.shape[1:] != self._spec.shape or slots.first_slot < 0:
@@ -113,6 +113,38 @@ class Grid:
         rows = len(self.valid) // self._spec.rate_hz
         shape = (rows, self._spec.rate_hz)
         return self.values.reshape(*shape, *self._spec.shape), self.valid.reshape(shape)
+
+
+def as_stored(values: NDArray[np.generic], spec: BackboneSpec) -> NDArray[np.generic]:
+    """Finite vectors [n, *spec.shape] in the spec's dtype.
+
+    Raises:
+        InputError: the dtype cannot hold a number: as a float it would be infinite, as an
+            integer another one.
+    """
+    dtype = np.dtype(spec.dtype)
+    if values.dtype == dtype or not values.size:
+        return values
+    least, most = _range(dtype)
+    low, high = values.min().item(), values.max().item()
+    if low < least or high > most:
+        raise InputError(
+            f"a backbone gave numbers that {dtype} cannot hold",
+            where=spec.name,
+            found=f"{low:g} to {high:g}",
+            accepted=f"{least:g} to {most:g}",
+            next_step="give its spec a wider dtype, or bring its numbers into that range",
+        )
+    return values.astype(dtype)
+
+
+def _range(dtype: np.dtype[Any]) -> tuple[float, float]:
+    """The least and the largest finite number of a dtype; of other kinds than these, no bounds."""
+    if dtype.kind in "iu":
+        return int(np.iinfo(dtype).min), int(np.iinfo(dtype).max)
+    if dtype.kind == "f":
+        return float(np.finfo(dtype).min), float(np.finfo(dtype).max)
+    return -np.inf, np.inf
 
 
 class Assembly:

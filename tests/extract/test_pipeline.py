@@ -240,6 +240,35 @@ def test_a_grid_masks_what_is_not_finite_and_what_lies_past_the_end() -> None:
     assert grid.not_finite == 1
 
 
+@pytest.mark.parametrize(
+    ("dtype", "largest", "beyond", "said"),
+    [
+        ("float16", 65_504.0, 65_536.0, "0 to 65536"),
+        ("uint8", 255.0, 256.0, "0 to 256"),
+        ("uint8", 255.0, -1.0, "-1 to 0"),
+        ("int16", -32_768, 40_000, "0 to 40000"),
+    ],
+)
+def test_a_number_that_the_stored_dtype_cannot_hold_is_a_failure_by_name(
+    dtype: str, largest: float, beyond: float, said: str
+) -> None:
+    def ending(number: float) -> ClipResult:
+        column = Assembly("c", Level(), Place(0, "k", 1, 1.0))
+        column.spec = replace(AUDIO, dtype=dtype)
+        values = np.zeros((10, 1), type(number) if isinstance(number, int) else np.float32)
+        values[9] = number
+        column.take(lambda block: Slots(0, values, np.ones(10, bool)), None)
+        return column.result((ABSENT, "nothing"))
+
+    held = ending(largest)
+    assert held.status == DONE
+    assert held.values[0, 9, 0] == largest
+    failed = ending(beyond)
+    assert failed.status == FAILED
+    assert f"level: a backbone gave numbers that {dtype} cannot hold" in failed.reason
+    assert f"found: {said}" in failed.reason
+
+
 def test_a_clip_level_vector_has_no_mask_and_no_length() -> None:
     spec = replace(AUDIO, rate_hz=0, shape=(3,))
     column = Assembly("c", Level(), Place(0, "k", 5, 0.1))
