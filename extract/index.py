@@ -21,7 +21,7 @@ from avfd.home import DatasetFacts, Home
 from avfd.manifest import Manifest, load
 from extract import scans
 from extract.datasets import base
-from extract.pool import core_count
+from extract.machine import core_count
 from extract.scans import Progress, Roots, ScanPool
 
 UNLABELLED = "unlabelled"

@@ -11,7 +11,6 @@ the parent alone writes.
 from __future__ import annotations
 
 import logging
-import os
 from collections import deque
 from collections.abc import Callable, Container, Generator, Iterable, Iterator
 from dataclasses import dataclass
@@ -21,6 +20,7 @@ from typing import Any, Generic, TypeVar
 
 from avfd.errors import AvfdError
 from extract.handle import Try, WorkerHandle
+from extract.machine import core_count
 from extract.worker import Answer, Broken, Piece, Ready, Unready
 
 log = logging.getLogger(__name__)
@@ -29,10 +29,13 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 TICK_SECONDS = 0.1  # longest silence of `rounds`: how late a signal or a deadline is noticed
+STARTS = 3
+"""Workers in a row that may die before they are ready; one that memory was short for is not yet
+a reason to end hours of work."""
 
 
 class WorkerError(AvfdError, RuntimeError):
-    """Workers cannot be started, so no item could be tried."""
+    """Workers cannot be started, so no item can be tried."""
 
 
 @dataclass(frozen=True)
@@ -68,6 +71,20 @@ def _no_pieces(early: Early[Any]) -> None:
     raise TypeError(f"nobody takes the pieces of {early.item!r}")
 
 
+def _unbuilt(error: AvfdError | str) -> AvfdError:
+    """The error of a worker that could not be built; what was foreseen says it all by itself."""
+    if isinstance(error, AvfdError):
+        return error
+    scarce = "memory" in error.lower()
+    return WorkerError(
+        "a worker could not be built",
+        found=error,
+        next_step="take fewer --workers, or fewer networks at once"
+        if scarce
+        else "run it again with --verbose to see where",
+    )
+
+
 def _nothing(item: object) -> None:
     """Nobody wants to know."""
 
@@ -81,11 +98,6 @@ def _both(first: str, second: str) -> str:
     if first == second:
         return f"{second} (twice)"
     return f"{first}, then {second}" if first else second
-
-
-def core_count() -> int:
-    """Cores that this process may use."""
-    return len(os.sched_getaffinity(0))
 
 
 class Pool(Generic[Item, Result]):
@@ -130,6 +142,7 @@ class Pool(Generic[Item, Result]):
         self._workers: list[WorkerHandle[Item]] = []
         self._waiting: deque[Try[Item]] = deque()
         self._suspects: deque[Try[Item]] = deque()
+        self._lost_starts = 0  # since a worker was last ready
 
     def __enter__(self) -> Pool[Item, Result]:
         return self
@@ -155,8 +168,9 @@ class Pool(Generic[Item, Result]):
         `items` is drawn from as workers come free, never more than `workers` ahead.
 
         Raises:
-            WorkerError: a worker died before it could take an item.
-            Exception: whatever `build_work` raised.
+            WorkerError: `STARTS` workers in a row died before they could take an item, or
+                `build_work` raised something unforeseen.
+            AvfdError: as `build_work` raised it.
         """
         source = iter(items)
         while True:
@@ -236,11 +250,12 @@ class Pool(Generic[Item, Result]):
         except (EOFError, ConnectionError):
             return self._lose(worker, worker.died())
         if isinstance(message, Unready):
-            raise message.error
+            raise _unbuilt(message.error)
         if isinstance(message, Broken):
             return self._lose(worker, message.reason)
         if isinstance(message, Ready):
             worker.ready = True
+            self._lost_starts = 0
             return []
         if isinstance(message, Piece):
             worker.hold()
@@ -256,7 +271,7 @@ class Pool(Generic[Item, Result]):
         """A worker died or must die: its item becomes a suspect, or is given up."""
         self._dismiss(worker)
         if not worker.ready:
-            raise WorkerError("a worker could not start", found=fault)
+            self._count_lost_start(fault)
         if not worker.tasks:
             return []
         task = worker.tasks.popleft()
@@ -269,6 +284,18 @@ class Pool(Generic[Item, Result]):
         first = fault if len(parts) == 1 else ""
         self._suspects.extend(Try(part, again=True, fault=first) for part in parts)
         return []
+
+    def _count_lost_start(self, fault: str) -> None:
+        """`feed` starts another worker, unless that was tried often enough."""
+        self._lost_starts += 1
+        log.info("a worker could not start (%d of %d): %s", self._lost_starts, STARTS, fault)
+        if self._lost_starts >= STARTS:
+            raise WorkerError(
+                "a worker could not start",
+                found=f"{fault}, {STARTS} starts in a row",
+                next_step="free memory or take fewer --workers where they were killed; run it "
+                "again with --verbose to see what they say",
+            )
 
     def _dismiss(self, worker: WorkerHandle[Item]) -> None:
         self._workers.remove(worker)

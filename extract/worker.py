@@ -28,9 +28,14 @@ class Ready:
 
 @dataclass(frozen=True)
 class Unready:
-    """The worker could not be built; no item was tried."""
+    """The worker could not be built; no item was tried.
 
-    error: Exception
+    Attributes:
+        error: what is meant for people, or the type and message of anything else, which might not
+            survive the journey.
+    """
+
+    error: AvfdError | str
 
 
 @dataclass(frozen=True)
@@ -100,7 +105,7 @@ def answer_all(connection: Connection) -> None:
         raise
     except Exception as error:
         log.debug("a worker could not be built", exc_info=True)
-        send(connection, Unready(error))
+        send(connection, Unready(error if isinstance(error, AvfdError) else describe(error)))
         return
     send(connection, Ready())
     while True:

@@ -36,7 +36,8 @@ from extract.forge.plans import (
 )
 from extract.forge.vocoders import vocoder
 from extract.forge.writing import write
-from extract.pool import Crash, Outcome, Pool, core_count
+from extract.machine import core_count
+from extract.pool import Crash, Outcome, Pool
 from extract.run.signals import Signals
 from extract.scans import Roots
 from extract.task import FACE_TRACK

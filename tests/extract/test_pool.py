@@ -9,13 +9,16 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import partial
 from itertools import count
 from pathlib import Path
 from types import ModuleType
 
 import pytest
 
-from extract.pool import Crash, Early, Pool, WorkerError, core_count
+from avfd.errors import MissingError
+from extract.machine import core_count
+from extract.pool import STARTS, Crash, Early, Pool, WorkerError
 
 PLUGINS = Path(__file__).parent / "plugins"
 GIB = 2**30
@@ -116,18 +119,69 @@ def test_workers_share_the_cores_and_keep_their_memory_limit(work: ModuleType) -
     assert results == {"limits": (threads, 3 * GIB)}
 
 
-def test_a_builder_that_raises_raises_here(work: ModuleType) -> None:
+@pytest.mark.parametrize(
+    ("kind", "said"),
+    [
+        (
+            "unforeseen",
+            "a worker could not be built; found: LookupError: no such module; next: run it again "
+            "with --verbose to see where",
+        ),
+        (
+            "memory",
+            "a worker could not be built; found: RuntimeError: unable to mmap 9 bytes from file "
+            "<a>: Cannot allocate memory (12); next: take fewer --workers, or fewer networks at "
+            "once",
+        ),
+        (
+            "untransportable",
+            "a worker could not be built; found: Untransportable: 1 2; next: run it again with "
+            "--verbose to see where",
+        ),
+    ],
+)
+def test_whatever_building_raises_is_one_sentence(work: ModuleType, kind: str, said: str) -> None:
+    build = partial(work.build_badly, kind)
     with (
-        Pool(work.build_badly, workers=1, time_limit=lambda item: 60.0) as pool,
-        pytest.raises(LookupError, match="no such model file"),
+        Pool(build, workers=1, time_limit=lambda item: 60.0) as pool,
+        pytest.raises(WorkerError) as caught,
     ):
         list(pool.run(ECHOES))
+    assert str(caught.value) == said
 
 
-def test_a_builder_that_dies_is_an_error_that_says_how(work: ModuleType) -> None:
+def test_what_building_raises_for_people_comes_as_it_is(work: ModuleType) -> None:
+    with (
+        Pool(partial(work.build_badly, "foreseen"), workers=1, time_limit=lambda item: 60.0) as p,
+        pytest.raises(MissingError, match=r"^no such model file; next: fetch it$"),
+    ):
+        list(p.run(ECHOES))
+
+
+def test_starts_that_are_killed_are_tried_again(work: ModuleType, tmp_path: Path) -> None:
+    build = partial(work.build_after_deaths, str(tmp_path / "starts"), STARTS - 1)
+    with Pool(build, workers=1, time_limit=lambda item: 60.0) as pool:
+        assert echoed({o.item: o.result for o in pool.run(ECHOES)})
+    assert (tmp_path / "starts").stat().st_size == STARTS
+
+
+def test_starts_are_counted_anew_after_one_that_was_ready(work: ModuleType, tmp_path: Path) -> None:
+    """Each item kills its worker, and every second start is killed: more than three in all."""
+    build = partial(work.build_every_second_time, str(tmp_path / "starts"))
+    with Pool(build, workers=1, time_limit=lambda item: 60.0) as pool:
+        found = [o.result for o in pool.run(["segfault", "segfault"])]
+    assert found == [Crash("worker killed by SIGSEGV (twice)")] * 2
+    assert (tmp_path / "starts").stat().st_size == 2 * 4
+
+
+def test_a_builder_that_always_dies_ends_the_run_and_says_how(work: ModuleType) -> None:
     with (
         Pool(work.build_and_die, workers=1, time_limit=lambda item: 60.0) as pool,
-        pytest.raises(WorkerError, match=r"could not start.*exited with status 7"),
+        pytest.raises(
+            WorkerError,
+            match=r"could not start; found: worker exited with status 7, 3 starts in a row; "
+            r"next: .*fewer --workers",
+        ),
     ):
         list(pool.run(ECHOES))
 

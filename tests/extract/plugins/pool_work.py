@@ -10,6 +10,7 @@ import threading
 from collections.abc import Callable, Generator
 from pathlib import Path
 
+from avfd.errors import MissingError
 from extract.worker import Unusable
 
 
@@ -24,8 +25,42 @@ def build() -> Callable[[str], object]:
     return work
 
 
-def build_badly() -> Callable[[str], object]:
-    raise LookupError("no such model file")
+class Untransportable(Exception):
+    """Cannot be unpickled: that would need both words."""
+
+    def __init__(self, one: str, two: str) -> None:
+        super().__init__(f"{one} {two}")
+
+
+def build_badly(kind: str) -> Callable[[str], object]:
+    errors = {
+        "unforeseen": LookupError("no such module"),
+        "foreseen": MissingError("no such model file", next_step="fetch it"),
+        "memory": RuntimeError("unable to mmap 9 bytes from file <a>: Cannot allocate memory (12)"),
+        "untransportable": Untransportable("1", "2"),
+    }
+    raise errors[kind]
+
+
+def build_after_deaths(log: str, deaths: int) -> Callable[[str], object]:
+    """Killed so many times; each start leaves a byte in the file."""
+    if _started(log) <= deaths:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return build()
+
+
+def build_every_second_time(log: str) -> Callable[[str], object]:
+    """Killed at the first start, the third, and so on."""
+    if _started(log) % 2:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return build()
+
+
+def _started(log: str) -> int:
+    """How often the file was told of a start, this one included."""
+    with Path(log).open("ab") as file:
+        file.write(b".")
+        return file.tell()
 
 
 def build_and_die() -> Callable[[str], object]:
