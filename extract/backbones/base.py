@@ -58,6 +58,15 @@ class AudioBlock:
             return 0.0
         return float(np.maximum(self.samples.max(), -self.samples.min()))
 
+    @cached_property
+    def whole_numbers(self) -> bool:
+        """Whether the samples are whole numbers with some beyond ±1, as integers are.
+
+        Sound at full scale 1.0 goes beyond it, if at all, by fractions; a square wave at full
+        scale, or silence, does not go beyond it.
+        """
+        return self.peak > 1 and bool((self.samples == np.rint(self.samples)).all())
+
 
 @dataclass(frozen=True)
 class FaceBlock:
@@ -159,7 +168,8 @@ class Backbone(ABC):
         """Refuses a block that is not at the spec's sample rate, or whose numbers are no sound.
 
         Raises:
-            InputError: another rate, or a sample that is not finite or beyond ± `LOUDEST`.
+            InputError: another rate; a sample that is not finite or beyond ± `LOUDEST`; or whole
+                numbers beyond ±1 only, which are integers however quiet they are.
         """
         wanted = self.spec.audio
         if wanted is None or block.sample_rate_hz != wanted.sample_rate_hz:
@@ -170,12 +180,14 @@ class Backbone(ABC):
                 found=f"{block.sample_rate_hz} Hz",
                 accepted=accepted,
             )
-        if not block.peak <= LOUDEST:  # so that NaN is refused, too
+        if not block.peak <= LOUDEST or block.whole_numbers:  # so that NaN is refused, too
+            kind = "whole numbers" if block.whole_numbers else "samples"
             raise InputError(
                 "these samples are no sound at full scale 1.0",
                 where=self.spec.name,
-                found=f"samples up to {block.peak:g}",
-                accepted=f"finite numbers of {LOUDEST:g} at the most",
+                found=f"{kind} up to {block.peak:g}",
+                accepted=f"finite numbers of {LOUDEST:g} at the most, not all of them whole where "
+                "some are beyond 1",
                 next_step="divide 16-bit integers by 32768, and write the file again",
             )
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from avfd.errors import AbsentError
+from avfd.errors import AbsentError, InputError
 from avfd.specs import MAX_MARGIN, MAX_RATE_HZ, BackboneSpec, FaceInput
 from extract.backbones._face_facts import DETECTOR, track_facts
 from extract.backbones._marlin_windows import (
@@ -48,7 +48,8 @@ class MarlinOptions(NetworkOptions):
         windows: "second": 16 of the 32 frames that a second has at 32 a second, every other one.
             "published": 16 of each 32 frames at `fps`, as MARLIN's own code cuts them; a window is
             1.28 s at 25 a second, and a slot has the one that covers its centre.
-        fps: frames a second for published windows; the films' own rate gives the films' frames.
+        fps: frames a second, of published windows only; the films' own rate gives the films'
+            frames.
         margin: how much wider than the longer side of the face box a crop is. 0 is the published
             rule, but its detector's boxes are wider: 0.2 gives crops of the published size.
         norm: take tokens after the network's last normalisation.
@@ -61,6 +62,13 @@ class MarlinOptions(NetworkOptions):
 
     def __post_init__(self) -> None:
         check_ranges("marlin", self, {"fps": (1, MAX_RATE_HZ), "margin": (0, MAX_MARGIN)})
+        if self.windows == "second" and self.fps != type(self).fps:
+            raise InputError(
+                "these options do not fit each other",
+                where="marlin",
+                found=f"fps={self.fps}, windows={self.windows}",
+                accepted="fps with windows=published; a window of a second has 32 crops",
+            )
 
     @property
     def frames_hz(self) -> int:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from importlib.metadata import PackageNotFoundError, version
 
 from avfd.specs import BackboneSpec
+from extract.backbones import build
 from extract.weights import WeightsFile
 from extract.weights import facts as weights_facts
 
@@ -26,8 +27,12 @@ LIBRARIES = (
 
 
 def attributes(spec: BackboneSpec, files: Mapping[str, WeightsFile]) -> dict[str, object]:
-    """What stands beside a column without being hashed: versions, origin of the weights."""
-    own = {name: files[name] for name in spec.weights}
+    """What stands beside a column without being hashed: versions, origin of the weights.
+
+    The model files of the column that is read are among the weights, and the clips that trained
+    them among the training clips: the numbers come from them, too.
+    """
+    own = {name: files[name] for name in _weights_behind(spec)}
     return {
         "versions": versions(),
         "weights": {
@@ -43,17 +48,25 @@ def licence(
 ) -> str:
     """Of a column: as the spec has it; with weights trained here, that of their data.
 
+    That of the column which is read is inherited; a spec that names it already is left as it is.
+
     Args:
         read: column that is read → its spec.
         files: weights name → file.
     """
     trained = {n: files[n] for n in spec.weights if files[n].card.get("data")}
-    if not trained:
-        return spec.licence
     said = [f"weights: {weights_licence(name, file)}" for name, file in trained.items()]
-    if spec.reads:
-        said.append(f"columns read: {read[spec.reads].licence}")
-    return "; ".join(said)
+    own = "; ".join(said) or spec.licence
+    if not spec.reads:
+        return own
+    inherited = licence(read[spec.reads], read, files)
+    return own if inherited in own else f"{own}; columns read: {inherited}"
+
+
+def _weights_behind(spec: BackboneSpec) -> tuple[str, ...]:
+    """Names of the model files that a column's numbers come from, its own first."""
+    read = _weights_behind(build(spec.reads).spec) if spec.reads else ()
+    return tuple(dict.fromkeys((*spec.weights, *read)))
 
 
 def weights_licence(name: str, file: WeightsFile) -> str:

@@ -147,6 +147,7 @@ def test_audio_at_another_rate_is_refused(name):
 
 NO_SOUNDS = {
     "16-bit integers": lambda sound: sound * 32_768,
+    "quiet 16-bit integers": lambda sound: np.rint(sound / np.abs(sound).max() * 2),
     "beyond the bound": lambda sound: np.where(np.arange(len(sound)) == 7, -16.1, sound),
     "nan": lambda sound: np.where(np.arange(len(sound)) == 7, np.nan, sound),
     "infinity": lambda sound: np.where(np.arange(len(sound)) == 7, -np.inf, sound),

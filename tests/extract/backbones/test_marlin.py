@@ -223,6 +223,13 @@ def test_what_it_cannot_do_is_refused(options: str) -> None:
         build(f"marlin-base:{options}")
 
 
+@pytest.mark.parametrize("name", ["marlin-base", "marlin-small-tokens"])
+def test_frames_a_second_without_published_windows_are_refused_by_name(name: str) -> None:
+    with pytest.raises(InputError, match=r"found: fps=30, windows=second; accepted: .*published"):
+        build(f"{name}:fps=30")
+    assert build(f"{name}:fps=25").spec == build(name).spec
+
+
 def test_crops_of_another_size_are_refused() -> None:
     with pytest.raises(InputError, match=r"64 px.*224 px"):
         build("marlin-base").faces(numbered(32))
