@@ -12,10 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avfd.cache import ClipResult
-from avfd.errors import AbsentError, InputError
+from avfd.errors import AbsentError, InputError, StoreError
 from avfd.specs import ABSENT, DONE, FAILED, BackboneSpec
 from avfd.timeline import slot_centres
 from extract.backbones.base import Backbone, Slots
+from extract.spool import Spool
 from extract.worker import describe
 
 log = logging.getLogger(__name__)
@@ -63,17 +64,22 @@ class Grid:
     """Values and mask of one clip, zero and invalid where nothing was put.
 
     Attributes:
-        values: [rows * rate, *shape], clip-level [1, *shape], in the spec's dtype.
+        values: [rows * rate, *shape], clip-level [1, *shape], in the spec's dtype; read-only where
+            they are in the spool.
         valid: bool, one for each vector.
         cut: vectors that lay beyond the clip's rows.
         past_end: vectors left out because the clip ends before their slot's centre.
         not_finite: vectors left out because they held NaN or infinity.
     """
 
-    def __init__(self, spec: BackboneSpec, rows: int, seconds: float) -> None:
+    def __init__(
+        self, spec: BackboneSpec, rows: int, seconds: float, spool: Spool | None = None
+    ) -> None:
         self._spec = spec
         slots = max(1, rows * spec.rate_hz)
-        self.values = np.zeros((slots, *spec.shape), dtype=spec.dtype)
+        shape = (slots, *spec.shape)
+        self._sheet = spool.sheet(shape, spec.dtype) if spool else None
+        self.values = self._sheet.array if self._sheet else np.zeros(shape, dtype=spec.dtype)
         self.valid = np.zeros(slots, dtype=bool)
         self.cut = 0
         self.past_end = 0
@@ -94,8 +100,14 @@ class Grid:
         inside = self._inside[first : first + keep]
         self.past_end += int((valid & ~inside).sum())
         valid &= finite & inside
+        self._keep(first + np.flatnonzero(valid), as_stored(values[valid], self._spec))
         self.valid[first : first + keep] = valid
-        self.values[first : first + keep][valid] = as_stored(values[valid], self._spec)
+
+    def _keep(self, at: NDArray[np.int64], vectors: NDArray[np.generic]) -> None:
+        if self._sheet is None:
+            self.values[at] = vectors
+        else:
+            self._sheet.put(at, vectors)
 
     def _check(self, slots: Slots) -> None:
         if slots.values.shape[1:] != self._spec.shape or slots.first_slot < 0:
@@ -150,15 +162,24 @@ def _range(dtype: np.dtype[Any]) -> tuple[float, float]:
 class Assembly:
     """One column of one clip on its way to a `ClipResult`; an error in it ends it alone.
 
+    Args:
+        column: its name.
+        backbone: what fills it.
+        place: of the clip.
+        spool: where values wait that are large; None: in memory, too.
+
     Attributes:
         missing: why a block had nothing for the backbone; "" where each had something.
     """
 
-    def __init__(self, column: str, backbone: Backbone, place: Place) -> None:
+    def __init__(
+        self, column: str, backbone: Backbone, place: Place, spool: Spool | None = None
+    ) -> None:
         self.name = column
         self.backbone = backbone
         self.spec = backbone.spec
         self._place = place
+        self._spool = spool
         self._grid: Grid | None = None
         self._ending: Ending | None = None
         self.missing = ""
@@ -167,7 +188,7 @@ class Assembly:
     def grid(self) -> Grid:
         """Made where it is first needed, so that a clip without sound or face costs none."""
         if self._grid is None:
-            self._grid = Grid(self.spec, self._place.rows, self._place.seconds)
+            self._grid = Grid(self.spec, self._place.rows, self._place.seconds, self._spool)
         return self._grid
 
     @property
@@ -181,13 +202,19 @@ class Assembly:
         return self._ending is None
 
     def take(self, give: Callable[[Block], Any], block: Block) -> None:
-        """Keep what the backbone makes of a block; its errors become this column's ending."""
+        """Keep what the backbone makes of a block; its errors become this column's ending.
+
+        Raises:
+            StoreError: the disk is full, which is no fault of the column.
+        """
         if not self.open:
             return
         try:
             self.keep(give(block))
         except AbsentError as error:  # this block has nothing; another one may
             self.missing = self.missing or describe(error)
+        except StoreError:
+            raise
         except Exception as error:
             log.debug("%s: %s failed", self._place.key, self.name, exc_info=True)
             self.end(FAILED, describe(error))
@@ -226,9 +253,11 @@ class Assembly:
 
 @contextmanager
 def costing(columns: Sequence[Assembly]) -> Iterator[None]:
-    """What goes wrong in the block ends these columns, and nothing else."""
+    """What goes wrong in the block ends these columns, and nothing else; a full disk ends all."""
     try:
         yield
+    except StoreError:
+        raise
     except Exception as error:
         log.debug("%s failed", ", ".join(c.name for c in columns), exc_info=True)
         for column in columns:

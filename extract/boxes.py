@@ -4,6 +4,7 @@ A `Box` holds one pickled value, its arrays laid out beside the pickle, in a mem
 a name, which the kernel frees when the last process that has it lets go, however it ends. Whoever
 passes a box on neither copies nor reads what is in it. A message may hold boxes anywhere, and its
 own large arrays go the same way instead of through the pipe, which would copy them five times.
+Arrays that are in a file already (`extract.spool`) are not copied at all.
 """
 
 from __future__ import annotations
@@ -17,6 +18,11 @@ from functools import partial
 from io import BytesIO
 from multiprocessing.connection import Connection
 from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from extract.spool import Mapping, write_all
 
 _COUNT = struct.Struct("<I")
 _HEAD = struct.Struct("<IQ")  # descriptors that follow; bytes of the box of large arrays, 0: none
@@ -83,9 +89,7 @@ def _write(fd: int, at: int, part: bytes | memoryview) -> int:
     """Write at an offset; where the next part begins."""
     view = memoryview(part)
     end = at + view.nbytes
-    while view.nbytes:
-        written = os.pwrite(fd, view, end - view.nbytes)
-        view = view[written:]
+    write_all(fd, at, view)
     os.ftruncate(fd, max(1, _aligned(end)))
     return _aligned(end)
 
@@ -100,18 +104,26 @@ def _aligned(size: int) -> int:
 
 
 class _Pickler(pickle.Pickler):
-    """Leaves boxes out, and notes which they were."""
+    """Leaves boxes and arrays that are in files out, and notes which they were."""
 
     def __init__(self, file: BytesIO) -> None:
         self.fds: list[int] = []
         self.large: list[pickle.PickleBuffer] = []
         super().__init__(file, protocol=5, buffer_callback=partial(_in_pipe, self.large))
 
-    def persistent_id(self, obj: object) -> tuple[int, int] | None:
-        if not isinstance(obj, Box):
-            return None
-        self.fds.append(obj.fd)
-        return len(self.fds) - 1, obj.size
+    def persistent_id(self, obj: object) -> tuple[int, Any] | None:
+        if isinstance(obj, Box):
+            return self._left_out(obj.fd, obj.size)
+        if type(obj) is np.ndarray and obj.flags.c_contiguous:
+            mapping = Mapping.behind(obj)
+            if mapping is not None:
+                what = (mapping.offset(obj), obj.shape, obj.dtype.str)
+                return self._left_out(mapping.fd, what)
+        return None
+
+    def _left_out(self, fd: int, what: object) -> tuple[int, Any]:
+        self.fds.append(fd)
+        return len(self.fds) - 1, what
 
 
 def _in_pipe(large: list[pickle.PickleBuffer], buffer: pickle.PickleBuffer) -> bool:
@@ -127,9 +139,11 @@ class _Unpickler(pickle.Unpickler):
         super().__init__(file, buffers=large)
         self._fds = fds
 
-    def persistent_load(self, pid: tuple[int, int]) -> Box:
-        index, size = pid
-        return Box(self._fds[index], size)
+    def persistent_load(self, pid: tuple[int, Any]) -> Box | NDArray[Any]:
+        index, what = pid
+        if isinstance(what, int):
+            return Box(self._fds[index], what)
+        return Mapping.of(self._fds[index]).array(*what)
 
 
 def send(connection: Connection, message: object) -> None:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from typing import Any
 
-from avfd.errors import AvfdError
+from avfd.errors import AvfdError, StoreError
 from extract.arenas import share_memory_between_threads
 from extract.boxes import receive, send
 
@@ -28,7 +28,7 @@ class Ready:
 
 @dataclass(frozen=True)
 class Unready:
-    """The worker could not be built; no item was tried.
+    """The worker could not be built, or its disk is full: another one would do no better.
 
     Attributes:
         error: what is meant for people, or the type and message of anything else, which might not
@@ -113,7 +113,7 @@ def answer_all(connection: Connection) -> None:
 
 
 def answer(connection: Connection, work: Callable[[Any], Any], item: object) -> None:
-    """Send the item's result, or the exception's type and message.
+    """Send the item's result, or the exception's type and message; a full disk ends the run.
 
     Work that is a generator yields pieces, which are sent at once, and returns the result.
     """
@@ -127,6 +127,8 @@ def answer(connection: Connection, work: Callable[[Any], Any], item: object) -> 
     except Unusable as error:
         send(connection, Broken(str(error)))
         os._exit(1)
+    except StoreError as error:
+        send(connection, Unready(error))
     except Exception as error:
         log.debug("no result for %r", item, exc_info=True)
         send(connection, Answer(error=describe(error)))

@@ -26,6 +26,7 @@ from zarr.core.sync import sync
 
 from avfd.cache.chunk_files import ChunkFiles
 from avfd.cache.layout import StoredArray
+from avfd.cache.mapped import let_go
 from avfd.cache.spans import chunk_spans
 
 BLOCK_BYTES = 64 << 20
@@ -98,7 +99,7 @@ class RowStore:
     def write(
         self, starts: Rows, stops: Rows, values: Sequence[NDArray[Any]], *, keep_empty: bool
     ) -> None:
-        """Write many clips' rows, each chunk once.
+        """Write many clips' rows, each chunk once; of mapped files no more is in memory than that.
 
         Args:
             starts, stops: rows [start, stop) of the clips, ascending, disjoint.
@@ -134,10 +135,13 @@ class RowStore:
         parts[-1] = parts[-1][: high - int(starts[last - 1])]
         parts[0] = parts[0][int(begins[0] - starts[first]) :]
         if covered < high - low:
-            parts = [await self._patched(index, begins - low, parts)]
-        elif covered < self.length:
-            parts.append(np.zeros((self.length - covered, *self._item), dtype=self.dtype))
-        await self._save(index, parts, keep_empty)
+            whole = [await self._patched(index, begins - low, parts)]
+        else:
+            filling = np.zeros((self.length - covered, *self._item), dtype=self.dtype)
+            whole = [*parts, filling] if len(filling) else parts
+        await self._save(index, whole, keep_empty)
+        for part in parts:
+            let_go(part)
 
     async def _patched(
         self, index: int, places: Rows, parts: Sequence[NDArray[Any]]
@@ -277,9 +281,11 @@ def _write_blocks(
         parts = [values[i][max(low - starts[i], 0) : high - starts[i]] for i in inside.tolist()]
         if sum(map(len, parts)) == high - low:
             target[low:high] = parts[0] if len(parts) == 1 else np.concatenate(parts)
-            continue
-        block = target[low:high]
-        for i, part in zip(inside.tolist(), parts, strict=True):
-            at = max(starts[i], low) - low
-            block[at : at + len(part)] = part
-        target[low:high] = block
+        else:
+            block = target[low:high]
+            for i, part in zip(inside.tolist(), parts, strict=True):
+                at = max(starts[i], low) - low
+                block[at : at + len(part)] = part
+            target[low:high] = block
+        for part in parts:
+            let_go(part)

@@ -19,7 +19,10 @@ MOST_WAITING = 500
 
 
 class Batch:
-    """Results that wait in memory for one commit: large enough for whole chunks, never for long.
+    """Results that wait for one commit: large enough for whole chunks, never for long.
+
+    They wait in memory, large ones in files (`extract.spool`); one as large as a commit is due at
+    once.
 
     Attributes:
         written: results that this run has stored.
@@ -82,5 +85,5 @@ class Batch:
 
 
 def result_bytes(result: ClipResult) -> int:
-    """Memory that the result's arrays take."""
+    """Memory that the result's arrays take, or room in files."""
     return sum(a.nbytes for a in (result.values, result.valid) if a is not None)

@@ -10,6 +10,7 @@ from extract.assembly import Assembly, Pending
 from extract.backbones.base import Backbone, Slots
 from extract.pipeline import ClipReport
 from extract.pool import Outcome
+from extract.spool import Spool
 from extract.task import Task
 
 Key = tuple[int, str]
@@ -67,10 +68,12 @@ class Deliveries:
 
     Args:
         backbones: by what they are asked for by; their networks need not be loaded.
+        spool: where values wait that are large; None: in memory, too.
     """
 
-    def __init__(self, backbones: Mapping[str, Backbone]) -> None:
+    def __init__(self, backbones: Mapping[str, Backbone], spool: Spool | None = None) -> None:
         self._backbones = backbones
+        self._spool = spool
         self._open: dict[Key, Delivery] = {}
         self._by_token: dict[int, Delivery] = {}
         self._last_token = 0
@@ -81,7 +84,7 @@ class Deliveries:
         if key not in self._open:
             asked = task.columns[column]
             alone = replace(task, columns={column: asked}, stored={})
-            assembly = Assembly(column, self._backbones[asked], task.place)
+            assembly = Assembly(column, self._backbones[asked], task.place, self._spool)
             self._open[key] = Delivery(alone, assembly)
         self._last_token += 1
         self._open[key].tokens.add(self._last_token)
