@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from avfd.cache.records import (
     BadChunk,
     ClipResult,
+    Dropped,
     Entry,
     GcReport,
     IndexChange,
@@ -27,6 +28,7 @@ __all__ = [
     "ClipColumn",
     "ClipResult",
     "ColumnReader",
+    "Dropped",
     "Entry",
     "GcReport",
     "IndexChange",

@@ -8,6 +8,7 @@ from pathlib import Path
 import icechunk
 import zarr
 
+from avfd.cache.drop import drop_clips, drop_columns, is_empty
 from avfd.cache.gc import collect, user_tags
 from avfd.cache.index import update_clips
 from avfd.cache.layout import column_group, column_names, create_column, learn_teachers
@@ -15,6 +16,7 @@ from avfd.cache.reader import Reader
 from avfd.cache.records import (
     BadChunk,
     ClipResult,
+    Dropped,
     Entry,
     GcReport,
     IndexChange,
@@ -22,9 +24,9 @@ from avfd.cache.records import (
 )
 from avfd.cache.store import Store, open_store, store_errors
 from avfd.cache.verify import find_bad_chunks, repair_chunks
-from avfd.cache.writer import reset_entries, write_columns
+from avfd.cache.writer import Counts, reset_entries, write_columns
 from avfd.differences import check_alike, facts_of
-from avfd.errors import InputError, MissingError
+from avfd.errors import FingerprintError, InputError, MissingError
 from avfd.specs import BackboneSpec
 
 
@@ -37,6 +39,7 @@ class Cache:
     def __init__(self, store: Store, dataset: str) -> None:
         self._store = store
         self.dataset = dataset
+        self._ensured: dict[str, str] = {}  # column → fingerprint, of those asked for here
 
     @classmethod
     def open(cls, url: str, *, dataset: str, lock_path: Path, create: bool = False) -> Cache:
@@ -75,11 +78,13 @@ class Cache:
     ) -> None:
         """Make the column where it is not there; else learn which clips trained its network.
 
+        A column without a single result is no obstacle: it is defined anew.
+
         Args:
             facts: JSON values to keep beside it, library versions for example.
 
         Raises:
-            FingerprintError: it is there and another backbone wrote it.
+            FingerprintError: it has results, and another backbone wrote them.
         """
         attributes = {
             **facts,
@@ -92,7 +97,11 @@ class Cache:
             if column not in column_names(root):
                 create_column(root, column, spec, attributes)
                 return
-            group = root[column]
+            group = column_group(root, column)
+            if group.attrs["fingerprint"] != fingerprint and is_empty(group):
+                del root[column]
+                create_column(root, column, spec, attributes)
+                return
             check_alike(
                 "the column was written with other settings or weights",
                 where=column,
@@ -103,6 +112,7 @@ class Cache:
             learn_teachers(group.attrs, attributes)
 
         self._store.change(f"column {column}", body)
+        self._ensured[column] = fingerprint
 
     def write(self, results: Mapping[str, Sequence[ClipResult]]) -> WriteReport:
         """Store finished clips of any columns in one commit.
@@ -112,12 +122,52 @@ class Cache:
 
         Args:
             results: column → results, in any order.
+
+        Raises:
+            FingerprintError: a column was defined anew since this object ensured it.
         """
-        names = ", ".join(results)
-        counts, snapshot_id = self._store.change(
-            f"write {names}", lambda root: write_columns(root, results)
-        )
+
+        def body(root: zarr.Group) -> Counts:
+            for column in results:
+                self._check_ensured(root, column)
+            return write_columns(root, results)
+
+        counts, snapshot_id = self._store.change(f"write {', '.join(results)}", body)
         return WriteReport(counts.written, counts.skipped, snapshot_id)
+
+    def _check_ensured(self, root: zarr.Group, column: str) -> None:
+        found = column_group(root, column).attrs["fingerprint"]
+        if found != self._ensured.get(column, found):
+            raise FingerprintError(
+                "the column was defined anew, with other settings or weights, while this ran",
+                where=column,
+                found=found,
+                accepted=self._ensured[column],
+                next_step="extract into another column with --as NAME",
+            )
+
+    def drop(self, columns: Sequence[str]) -> list[Dropped]:
+        """Remove whole columns; what no tag and no open reader needs, `gc` then frees.
+
+        Raises:
+            MissingError: one is not there; then none is removed.
+            InputError: a column that stays reads one of them.
+        """
+        return self._store.change(
+            f"drop {', '.join(columns)}", lambda root: drop_columns(root, columns)
+        )[0]
+
+    def drop_clips(self, keys: Sequence[str], columns: Sequence[str] = ()) -> list[Dropped]:
+        """Take clips out of columns (none: of all): pending again, their rows emptied.
+
+        Entries that were retired under these keys are emptied, too.
+
+        Raises:
+            MissingError: a column or a clip is not there; then nothing is changed.
+        """
+        return self._store.change(
+            f"drop {len(keys)} clips", lambda root: drop_clips(root, columns, keys)
+        )[0]
 
     def reset(self, column: str, keys: Sequence[str]) -> int:
         """Set clips back to pending; returns how many were not."""

@@ -64,15 +64,16 @@ def empty_retired(root: zarr.Group) -> int:
         group = column_group(root, column)
         status = array(group, "status")[:]
         held = ~clips.alive[: len(status)] & (status != PENDING)
-        _fill(group, clips, np.flatnonzero(held & (status == DONE)))
+        empty_rows(group, clips, np.flatnonzero(held & (status == DONE)))
         reset_entries(group, np.flatnonzero(held))
         emptied[: len(held)] |= held
     return int(emptied.sum())
 
 
-def _fill(
-    group: zarr.Group, clips: ClipArrays, entries: np.ndarray[tuple[int], np.dtype[np.int64]]
+def empty_rows(
+    group: zarr.Group, clips: ClipArrays, entries: np.ndarray[tuple[int], np.dtype[np.intp]]
 ) -> None:
+    """Fill the rows of a column's entries with zeros; whole chunks of these go."""
     if not len(entries):
         return
     clip_level = ColumnFacts.of(group).clip_level

@@ -80,6 +80,21 @@ class WriteReport:
 
 
 @dataclass(frozen=True)
+class Dropped:
+    """What was taken out of one column.
+
+    Attributes:
+        column: its name.
+        clips: clips that were done there.
+        bytes: of the whole column as stored; None where single clips were taken out of it.
+    """
+
+    column: str
+    clips: int
+    bytes: int | None
+
+
+@dataclass(frozen=True)
 class BadChunk:
     """A chunk that is missing or fails its checksum.
 

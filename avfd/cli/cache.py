@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
@@ -18,7 +18,7 @@ from avfd.home import Home
 from avfd.specs import STATUS_NAMES
 
 if TYPE_CHECKING:
-    from avfd.cache import Cache, GcReport, Reader
+    from avfd.cache import Cache, Dropped, GcReport, Reader
 
 app = typer.Typer(
     help="Look at, verify, clean and export what was extracted.", no_args_is_help=True
@@ -212,6 +212,80 @@ def _tell_gc(report: GcReport, holders: Mapping[str, str]) -> None:
         table(["tag", "run", "bytes that only it holds"], held)
     if report.tags.keys() - holders.keys():
         say("if no other home holds those runs: `avfd cache gc --untag TAG`")
+
+
+@app.command("drop")
+def drop(
+    columns: Annotated[
+        list[str] | None,
+        typer.Argument(help="Columns to remove, or to take clips out of.", metavar="COLUMN..."),
+    ] = None,
+    clips: Annotated[
+        Path | None,
+        typer.Option(
+            "--clips",
+            metavar="FILE",
+            help="Take only these clips out (keys, one a line), of all columns if none is named.",
+        ),
+    ] = None,
+    dataset: DatasetOption = None,
+    home: HomeOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Remove columns, or single clips out of columns; `avfd cache gc` then frees them."""
+    place = Home.at(home)
+    name, cache = open_cache(place, dataset)
+    if clips is not None:
+        keys = _keys(clips)
+        dropped = cache.drop_clips(keys, columns or ())
+    elif columns:
+        keys, dropped = [], cache.drop(columns)
+    else:
+        raise InputError(
+            "nothing is named that should go",
+            where="avfd cache drop",
+            accepted="columns, or --clips FILE",
+            next_step="`avfd cache ls` lists the columns",
+        )
+    tags, listed = sorted(cache.tags()), sorted(set(keys) & _listed(place, name))
+    if json:
+        emit_json({"dataset": name, "dropped": dropped, "tags": tags, "still_listed": listed})
+    else:
+        _tell_drop(dropped, tags, listed)
+
+
+def _keys(path: Path) -> list[str]:
+    """Clip keys of a text file, a key a line."""
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(
+            "the list of clips cannot be read",
+            where=path,
+            found=getattr(error, "strerror", None) or "no text in UTF-8",
+            accepted="a text file with a clip key a line",
+        ) from error
+    if not (keys := [line.strip() for line in lines if line.strip()]):
+        raise InputError("the list of clips is empty", where=path, accepted="a clip key a line")
+    return keys
+
+
+def _tell_drop(dropped: Sequence[Dropped], tags: Sequence[str], listed: Sequence[str]) -> None:
+    for each in dropped:
+        held = "" if each.bytes is None else f", {size(each.bytes)}"
+        verb = "taken out of" if each.bytes is None else "dropped"
+        say(f"{verb} {each.column}: {each.clips} clips that were done{held}")
+    say("run `avfd cache gc` to free what nothing holds")
+    if tags:
+        say(
+            f"held as it was for runs that used it: {', '.join(tags)}; "
+            "gc frees that once the run is deleted and its tag given up (--untag)"
+        )
+    if listed:
+        say(
+            f"{len(listed)} of these clips are still in the clip table, so the next extract reads "
+            "them again: take their files away, then run `avfd index`"
+        )
 
 
 @app.command("export")

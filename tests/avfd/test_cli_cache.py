@@ -8,9 +8,10 @@ import sys
 import numpy as np
 import pytest
 
-from avfd.cache import Cache
+from avfd.cache import Cache, ClipResult
 from avfd.cli import run
 from avfd.home import Home
+from avfd.specs import DONE, PENDING, BackboneSpec
 from extract.index import index_dataset
 
 
@@ -70,6 +71,71 @@ def test_verify_says_what_to_run_where_the_clips_own_arrays_are_damaged(home, ca
     assert called("--repair", command="verify") == 0
     assert capsys.readouterr().err.splitlines()[-1] == f"run {index}"
     assert called(command="verify") == 0
+
+
+@pytest.fixture
+def filled(home):
+    """The home with its one clip done in a column."""
+    cache = _cache(home)
+    (key,) = cache.snapshot().keys
+    cache.ensure_column(
+        "tone", BackboneSpec("tone", 1, "audio", "for tests", 0, (2,)), "f" * 64, {}
+    )
+    done = ClipResult(0, key, DONE, "", np.array([1.5, 2.5], np.float32))
+    cache.write({"tone": [done]})
+    return home
+
+
+def test_drop_says_what_it_drops_and_what_holds_it(filled, called, capsys):
+    assert called("tone", command="drop") == 0
+
+    said = capsys.readouterr().err.splitlines()
+    assert said[0].startswith("dropped tone: 1 clips that were done, ")
+    assert said[0].endswith(" MiB")
+    assert said[1] == "run `avfd cache gc` to free what nothing holds"
+    assert "run-gone, run-kept" in said[2]
+    assert _cache(filled).snapshot().columns == []
+
+
+def test_drop_names_the_columns_there_are(filled, called, capsys):
+    assert called("tune", command="drop") == 2
+
+    assert "tune: no such column in the cache; accepted: tone" in capsys.readouterr().err
+
+
+def test_drop_takes_clips_out_and_says_which_are_still_listed(filled, called, capsys, tmp_path):
+    (key,) = _cache(filled).snapshot().keys
+    (tmp_path / "clips.txt").write_text(f"{key}\n\n", encoding="utf-8")
+
+    assert called("--clips", str(tmp_path / "clips.txt"), "--json", command="drop") == 0
+
+    assert json.loads(capsys.readouterr().out) == {
+        "dataset": "mine",
+        "dropped": [{"column": "tone", "clips": 1, "bytes": None}],
+        "tags": ["run-gone", "run-kept"],
+        "still_listed": [key],
+    }
+    assert _cache(filled).snapshot().column("tone").statuses([key]).tolist() == [PENDING]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [(None, "cannot be read"), (" \n", "is empty"), ("b.wav", "1 of 1 clips are not in the cache")],
+)
+def test_drop_refuses_a_list_of_clips_by_a_sentence(called, capsys, tmp_path, text, message):
+    path = tmp_path / "clips.txt"
+    if text is not None:
+        path.write_text(text, encoding="utf-8")
+
+    assert called("--clips", str(path), command="drop") == 2
+
+    assert message in capsys.readouterr().err
+
+
+def test_drop_refuses_to_drop_nothing(called, capsys):
+    assert called(command="drop") == 2
+
+    assert "accepted: columns, or --clips FILE" in capsys.readouterr().err
 
 
 @pytest.fixture
