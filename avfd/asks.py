@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 else:
     Options = TypeVar("Options")
 
+INSTEAD = "instead"
+"""Key of a field's metadata: what decides the field, which then cannot be asked for."""
+
 _WORDS = {"true": True, "yes": True, "false": False, "no": False}
 
 
@@ -65,8 +68,8 @@ def bind(ask: Ask, defaults: Options | None) -> Options | None:
     """The defaults with what was asked for; None where there are none and nothing was asked.
 
     Raises:
-        InputError: an unknown option, or a value that is not of its type; the accepted ones are
-            listed.
+        InputError: an unknown option, a value that is not of its type, or an option that something
+            else decides; what is accepted is said.
     """
     if defaults is None:
         if ask.options:
@@ -75,7 +78,9 @@ def bind(ask: Ask, defaults: Options | None) -> Options | None:
     if not ask.options:
         return defaults
     types_of = get_type_hints(type(defaults))
-    known = {f.name: types_of[f.name] for f in fields(defaults) if f.init}
+    own = [f for f in fields(defaults) if f.init]
+    refuse(ask, {f.name: f.metadata[INSTEAD] for f in own if INSTEAD in f.metadata})
+    known = {f.name: types_of[f.name] for f in own if INSTEAD not in f.metadata}
     unknown = sorted(set(ask.options) - set(known))
     if unknown:
         raise InputError(
@@ -86,6 +91,25 @@ def bind(ask: Ask, defaults: Options | None) -> Options | None:
         )
     typed = {k: _typed(f"{ask.name}:{k}", v, known[k]) for k, v in ask.options.items()}
     return replace(defaults, **typed)
+
+
+def refuse(ask: Ask, instead: Mapping[str, str]) -> None:
+    """Refuse options that would change nothing.
+
+    Args:
+        instead: such an option → what decides it instead, in words.
+
+    Raises:
+        InputError: the first of them that is asked for.
+    """
+    for name in ask.options:
+        if name in instead:
+            raise InputError(
+                "this option would change nothing",
+                where=f"{ask.name}:{name}",
+                found=ask.options[name],
+                next_step=f"leave it out: {instead[name]}",
+            )
 
 
 def did_you_mean(name: str, known: Sequence[str]) -> str | None:

@@ -46,7 +46,6 @@ __all__ = [
 TIME_KERNEL = 3
 FIRST_KERNEL, SECOND_KERNEL = (7, 7), (7, 6)  # along the long and the short side
 FIRST_POOL, SECOND_POOL = 2, 3
-WINDOWS_AT_ONCE = 32
 
 
 PAPER = EmoCnn3dSettings()
@@ -98,18 +97,6 @@ class Cnn3dLayers(nn.Module):
         logits: Tensor = self.out(self.dropout(self.features(x)))
         return logits
 
-    def series(self, faces: Tensor) -> Tensor:
-        """EMO_v through time, [vectors, units], of consecutive faces [frames, h, w, 3].
-
-        `starts_of` says which frames each vector saw.
-        """
-        starts = starts_of(len(faces), self.settings)
-        if not starts:
-            return faces.new_zeros((0, self.settings.units), dtype=torch.float32)
-        maps = frame_maps(padded(faces, self.settings), self.settings)
-        parts = torch.split(torch.tensor(starts, device=faces.device), WINDOWS_AT_ONCE)
-        return torch.cat([self.features(maps.stack(part)) for part in parts])
-
     def _kind(
         self, x: Tensor, conv1: nn.Module, pool1: nn.Module, conv2: nn.Module, pool2: nn.Module
     ) -> Tensor:
@@ -160,24 +147,6 @@ class EmoCnn3d(Cnn3dLayers):
 
 
 KIND_FRAMES = [FRAMES] * 3 + [FRAMES - 1] * 2
-
-
-def padded(faces: Tensor, settings: Cnn3dShape) -> Tensor:
-    """Faces [frames, h, w, 3] with the first and last repeated where every frame has a stack."""
-    if settings.pad == "none":
-        return faces
-    before, after = (FRAMES - 1) // 2, FRAMES // 2
-    return torch.cat([faces[:1].expand(before, -1, -1, -1), faces, *[faces[-1:]] * after])
-
-
-def starts_of(frames: int, settings: Cnn3dShape = PAPER) -> list[int]:
-    """First of the seven (padded) frames of each vector that `series` gives.
-
-    With "edge" vector i stands for frame i * hop and saw frames i * hop - 3 … i * hop + 3, those
-    beyond the ends repeated; with "none" it saw i * hop … i * hop + 6.
-    """
-    stacks = frames if settings.pad == "edge" else frames - FRAMES + 1
-    return list(range(0, max(stacks, 0), settings.hop_frames))
 
 
 def _left(size: int, first_kernel: int, second_kernel: int) -> int:

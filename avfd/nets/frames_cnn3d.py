@@ -17,7 +17,7 @@ from avfd.nets.settings import FramesCnn3dSettings
 
 EXPERIMENT_1 = FramesCnn3dSettings(activation="softmax", label="frame")
 EXPERIMENT_2 = FramesCnn3dSettings()
-SMALL = FramesCnn3dSettings(frames=30, rows=24, columns=24)
+SMALL = FramesCnn3dSettings(rows=24, columns=24)
 
 
 def prepared(faces: Tensor, settings: FramesCnn3dSettings = EXPERIMENT_2) -> Tensor:

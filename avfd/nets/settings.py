@@ -1,12 +1,21 @@
 """Settings of the networks that both stages need, apart so that they cost no import of torch.
 
-Each has one frozen dataclass; its defaults are the paper's, and ours where the paper is silent.
+Each has one frozen dataclass; its defaults are the paper's, and ours where the paper is silent. What
+the data decide stands in it too, as a card needs it, but cannot be asked for (`by_data`).
+
+A dataclass may say of settings that are not its own, or have no say in a column's numbers:
+
+    retired: setting that older cards and models have → what decides it instead.
+    idle: settings of training alone; a column is the same whatever they are.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Literal
+
+from avfd.asks import INSTEAD
 
 Gradient = Literal["central", "sobel", "forward"]
 FlowName = Literal["lucas-kanade", "horn-schunck"]
@@ -16,6 +25,20 @@ Reduction = Literal["mean", "last", "mean-probability"]
 Scaling = Literal["feature", "global", "window", "none"]
 
 RESNET18_STAGES = 4
+
+
+def by_data(default: Any, what: str) -> Any:
+    """A field that the training data decide.
+
+    Args:
+        default: of the published network.
+        what: of the data, for whoever asks for another value.
+    """
+    return field(default=default, metadata={INSTEAD: f"{what} decide it"})
+
+
+_CLASSES = "the classes of the data"
+_COLUMN = "the numbers of the column's vectors"
 
 
 @dataclass(frozen=True)
@@ -73,11 +96,13 @@ class Cnn3dShape(MapSettings):
             unit and map, as Ji et al.'s parameter count implies.
         out_bias: whether the output layer has a bias; Ji et al.'s has none.
         dropout: share of EMO_v dropped in training. None is mentioned.
-        hop_frames: from one stack of seven to the next in `series`. 1 gives a vector a frame,
-            as (300, 32) for 10 s at 30 fps needs; 7 is the reading "every 7 frames".
-        pad: "edge" repeats the first and last face so that every frame has its stack; "none"
-            gives 294 vectors of 300 frames.
     """
+
+    retired: ClassVar[Mapping[str, str]] = {
+        "hop_frames": "of training step_frames sets it, of a column --backbone emo-cnn3d:hop_frames",
+        "pad": "--backbone emo-cnn3d:pad sets it, of a column",
+    }
+    idle: ClassVar[tuple[str, ...]] = ("dropout",)
 
     units: int = 32
     activation: Literal["tanh", "softmax"] = "tanh"
@@ -89,8 +114,6 @@ class Cnn3dShape(MapSettings):
     last: Literal["filters", "connections"] = "filters"
     out_bias: bool = True
     dropout: float = 0.0
-    hop_frames: int = 1
-    pad: Literal["edge", "none"] = "edge"
 
     @property
     def dim(self) -> int:
@@ -111,7 +134,7 @@ class EmoCnn3dSettings(Cnn3dShape):
         classes: neutral, anger, happiness, sadness, other.
     """
 
-    classes: int = 5
+    classes: int = by_data(5, _CLASSES)
 
 
 @dataclass(frozen=True)
@@ -119,7 +142,6 @@ class FramesCnn3dSettings:
     """What the thesis states, and our choice where it does not.
 
     Attributes:
-        frames: of a window; 10 s at 30 a second. Other lengths run too.
         rows, columns: size of a frame, 100 x 93.
         channels: 3 for RGB (frames are not processed at this stage), 1 for gray.
         classes: neutral, anger, happiness, sadness, other.
@@ -137,11 +159,13 @@ class FramesCnn3dSettings:
             frames' logits (5.4.2).
     """
 
-    frames: int = 300
+    retired: ClassVar[Mapping[str, str]] = {"frames": "--window-seconds sets it"}
+    idle: ClassVar[tuple[str, ...]] = ("dropout", "label")
+
     rows: int = 100
     columns: int = 93
     channels: int = 3
-    classes: int = 5
+    classes: int = by_data(5, _CLASSES)
     filters: int = 2
     units: int = 32
     kernel_frames: int = 3
@@ -179,11 +203,16 @@ class EmoLstmSettings:
             "window": each descriptor's own within each window; "none".
         rate_hz: steps a second. 100 as in emotion training; 30 keeps the rows at the time stamps
             of the video frames (4.6.1), which makes 300 rows cover 10 s instead of 3 s.
-        window_seconds, hop_seconds: windows in training; 2 of 3 s overlap (5.3.3).
     """
 
-    inputs: int = 130
-    classes: int = 5
+    retired: ClassVar[Mapping[str, str]] = {
+        "window_seconds": "--window-seconds sets it",
+        "hop_seconds": "--hop-seconds sets it",
+    }
+    idle: ClassVar[tuple[str, ...]] = ("dropout", "reduction", "rate_hz")
+
+    inputs: int = by_data(130, _COLUMN)
+    classes: int = by_data(5, _CLASSES)
     units: int = 64
     second_units: int = 32
     dense_units: int = 32
@@ -192,8 +221,6 @@ class EmoLstmSettings:
     reduction: Reduction = "mean"
     scaling: Scaling = "feature"
     rate_hz: int = 100
-    window_seconds: float = 3.0
-    hop_seconds: float = 1.0
 
     @property
     def dim(self) -> int:
@@ -216,8 +243,8 @@ class MlpSettings:
     """
 
     steps: int = 100
-    columns: int = 39
-    classes: int = 4
+    columns: int = by_data(39, _COLUMN)
+    classes: int = by_data(4, _CLASSES)
     first_units: int = 1024
     second_units: int = 512
     third_units: int = 256
@@ -242,12 +269,35 @@ class ResNet18Settings:
             extraction gives, other sizes run too.
     """
 
-    classes: int = 8
+    idle: ClassVar[tuple[str, ...]] = ("classes", "coefficients", "frames")
+
+    classes: int = by_data(8, _CLASSES)
     width: int = 64
-    coefficients: int = 10
-    frames: int = 87
+    coefficients: int = by_data(10, _COLUMN)
+    frames: int = by_data(87, _COLUMN)
 
     @property
     def dim(self) -> int:
         """Numbers in a feature vector."""
         return self.width << (RESNET18_STAGES - 1)
+
+
+SETTINGS: Mapping[str, Any] = {
+    "emo-lstm": EmoLstmSettings,
+    "emo-cnn3d": EmoCnn3dSettings,
+    "emo-cnn3d-frames": FramesCnn3dSettings,
+    "resnet18": ResNet18Settings,
+}
+"""Name of the weights → settings of the networks that a run trains and an extract runs."""
+
+
+def deciding(weights: object, settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Those of a card's settings that decide a column's numbers as the tensors do.
+
+    Args:
+        weights: their name on the card; of a name that is not in `SETTINGS` all count.
+        settings: as on the card.
+    """
+    kind = SETTINGS.get(str(weights).removesuffix("-small"))
+    no_say = {*getattr(kind, "idle", ()), *getattr(kind, "retired", ())}
+    return {name: value for name, value in settings.items() if name not in no_say}

@@ -29,10 +29,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Cnn3dFramesSettings(FramesCnn3dSettings, Training):
-    """What `cnn3d-frames` can be told; the network's part is in `FramesCnn3dSettings`.
-
-    The number of classes is the data's, whatever `classes` says.
-    """
+    """What `cnn3d-frames` can be told; the network's part is in `FramesCnn3dSettings`."""
 
     learning_rate: float = 2e-4
     batch: int = 8

@@ -123,12 +123,10 @@ RANGES: Mapping[str, Range] = {
     "rate_hz": RATE_HZ,
     "frames_hz": RATE_HZ,
     "seconds": SECONDS,
-    "window_seconds": MORE_THAN_NO_SECONDS,
-    "hop_seconds": MORE_THAN_NO_SECONDS,
+    "hop_seconds": SECONDS,
     "frames": COUNT,
     "steps": COUNT,
     "step_frames": COUNT,
-    "hop_frames": COUNT,
     "at_once": COUNT,
     "quantiles": Range(2, 10_000),
     "size_px": SIDE_PX,
@@ -169,10 +167,6 @@ RANGES: Mapping[str, Range] = {
     "audio_kernel": COUNT,
     "audio_stride": COUNT,
     "norm_momentum": SOME_SHARE,
-    # Sizes that the data decide
-    "classes": COUNT,
-    "inputs": COUNT,
-    "coefficients": COUNT,
     # Classifiers of vectors
     "rounds": COUNT,
     "leaves": Range(2, 131_072),
@@ -189,8 +183,6 @@ EXCEPTIONS: Mapping[tuple[str, str], Range] = {
     ("iat", "frames"): COUNT_OR_OFF,
     ("iat", "seconds"): MORE_THAN_NO_SECONDS,
     ("iat", "width"): Range(1 / 64, 16),
-    ("mlp", "columns"): COUNT,
-    ("syncstream", "hop_seconds"): SECONDS,
     ("syncstream", "width"): Range(1, 2048),
 }
 """(estimator, setting) → its range, where the name means something else than elsewhere."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
-from avfd.asks import Ask, bind
+from avfd.asks import Ask, bind, refuse
 from avfd.errors import InputError
 from classify.estimators.ranges import check_ranges
 
@@ -101,8 +101,10 @@ def bound(ask: Ask, defaults: Settings | None, estimator: str) -> Settings | Non
         estimator: its own name, whatever name it was asked for by.
 
     Raises:
-        InputError: an unknown setting, a value that is not of its type, or a number out of range.
+        InputError: an unknown setting, a value that is not of its type, a number out of range, or
+            a setting that would change nothing.
     """
+    refuse(ask, getattr(defaults, "retired", {}))
     settings = bind(ask, defaults)
     check_ranges(estimator, settings)
     return settings
@@ -120,7 +122,7 @@ def restored(defaults: Settings, stored: Mapping[str, Any], where: str | Path) -
         InputError: a field that this version does not know.
     """
     known = {f.name for f in fields(defaults)}
-    unknown = sorted(set(stored) - known)
+    unknown = sorted(set(stored) - known - set(getattr(defaults, "retired", ())))
     if unknown:
         raise InputError(
             "the saved model has settings that this version does not know",
@@ -128,5 +130,5 @@ def restored(defaults: Settings, stored: Mapping[str, Any], where: str | Path) -
             found=", ".join(unknown),
             next_step="use the avfd version that wrote it",
         )
-    typed = {k: tuple(v) if isinstance(v, list) else v for k, v in stored.items()}
+    typed = {k: tuple(v) if isinstance(v, list) else v for k, v in stored.items() if k in known}
     return replace(defaults, **typed)

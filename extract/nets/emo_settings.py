@@ -19,7 +19,7 @@ CNN3D = {
 }
 FRAMES = {
     "published": FramesCnn3dSettings(),
-    "small": FramesCnn3dSettings(frames=30, rows=24, columns=24),
+    "small": FramesCnn3dSettings(rows=24, columns=24),
 }
 RESNET18 = {
     "published": ResNet18Settings(),

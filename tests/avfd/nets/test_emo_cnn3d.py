@@ -10,7 +10,7 @@ import torch
 from scipy.signal import correlate
 
 from avfd.errors import InputError
-from avfd.nets.emo_cnn3d import JI, PAPER, SMALL, EmoCnn3d, hardwired_maps, padded, starts_of
+from avfd.nets.emo_cnn3d import JI, PAPER, SMALL, EmoCnn3d, hardwired_maps
 from avfd.nets.frames_cnn3d import EXPERIMENT_1, EXPERIMENT_2, FramesCnn3d
 from avfd.nets.frames_cnn3d import SMALL as SMALL_FRAMES
 
@@ -114,37 +114,6 @@ def test_gradients_reach_every_parameter(changes):
     network = small(**changes)
     network(torch.randn(2, 33, 40, 30)).square().sum().backward()
     assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in network.parameters())
-
-
-def test_series_has_a_vector_a_frame_and_each_is_its_stack():
-    network = small()
-    run = torch.randint(0, 256, (12, 48, 48, 3), dtype=torch.uint8)
-    with torch.no_grad():
-        series = network.series(run)
-        assert series.shape == (12, 32)
-        around = run[[2, 3, 4, 5, 6, 7, 8]]
-        alone = network.features(hardwired_maps(around, network.settings)[None])[0]
-        torch.testing.assert_close(series[5], alone, atol=1e-5, rtol=1e-5)
-        start = run[[0, 0, 0, 0, 1, 2, 3]]
-        alone = network.features(hardwired_maps(start, network.settings)[None])[0]
-        torch.testing.assert_close(series[0], alone, atol=1e-5, rtol=1e-5)
-
-
-@pytest.mark.parametrize(
-    ("pad", "hop", "vectors"),
-    [("none", 1, 294), ("none", 7, 42), ("edge", 1, 300), ("edge", 7, 43)],
-)
-def test_vectors_of_300_frames(pad, hop, vectors):
-    settings = replace(PAPER, pad=pad, hop_frames=hop)
-    starts = starts_of(300, settings)
-    assert len(starts) == vectors
-    assert starts[-1] + 7 <= len(padded(torch.zeros(300, 1, 1, 3), settings))
-
-
-def test_too_few_frames_give_no_vector_without_padding():
-    network = small(pad="none")
-    assert network.series(torch.zeros(6, 40, 40, 3)).shape == (0, 32)
-    assert small().series(torch.rand(1, 40, 40, 3)).shape == (1, 32)
 
 
 def test_two_layer_network_of_300_frames():

@@ -9,7 +9,7 @@ from typing import Any, get_args, get_type_hints
 
 import pytest
 
-from avfd.asks import parse
+from avfd.asks import INSTEAD, parse
 from avfd.errors import InputError
 from classify import estimators
 from classify.estimators.ranges import EXCEPTIONS, RANGES, Range, check_ranges, numbers, range_of
@@ -64,10 +64,11 @@ def numeric(kind: Any) -> bool:
 
 
 def settings_of(name: str) -> list[tuple[str, str]]:
-    """(estimator, setting) of its settings that hold numbers."""
+    """(estimator, setting) of its settings that hold numbers and can be asked for."""
     defaults = estimators.kind_of(name).defaults()
     kinds = get_type_hints(type(defaults))
-    return [(name, f.name) for f in fields(defaults) if numeric(kinds[f.name])]
+    own = [f.name for f in fields(defaults) if INSTEAD not in f.metadata]
+    return [(name, each) for each in own if numeric(kinds[each])]
 
 
 NUMERIC = [pair for name in estimators.names() for pair in settings_of(name)]
