@@ -12,6 +12,8 @@ from classify.features import MemorySource, Sequences, Slots
 from classify.metrics import BootstrapOptions, deepfake_scores, measure
 
 SMALL = EstimatorOptions(preset="small", epochs=15)
+SHORTER = EstimatorOptions(preset="small", epochs=10)
+BRIEF = EstimatorOptions(preset="small", epochs=3)
 CLIPS = 64
 TRAIN, TEST = np.arange(32), np.arange(32, CLIPS)
 Y = np.arange(CLIPS) % 2
@@ -43,9 +45,9 @@ def trained(ask, features, options=SMALL):
     return estimators.build(ask, options).fit(some(features, TRAIN), Y[TRAIN], validation=held)
 
 
-def accuracy(ask, features, fresh=None):
-    p = trained(ask, features).predict_proba(fresh or some(features, TEST))
-    return (p.argmax(axis=1) == (Y if fresh else Y[TEST])).mean()
+def accuracy(ask, features, options=SMALL):
+    p = trained(ask, features, options).predict_proba(some(features, TEST))
+    return (p.argmax(axis=1) == Y[TEST]).mean()
 
 
 @pytest.mark.parametrize(
@@ -68,7 +70,7 @@ def accuracy(ask, features, fresh=None):
     ],
 )
 def test_every_variant_learns_from_both_modalities(ask):
-    assert accuracy(ask, both()) > 0.85
+    assert accuracy(ask, both(), SHORTER) > 0.85
 
 
 @pytest.mark.parametrize("name", ["td3mf", "iat"])
@@ -93,14 +95,15 @@ def test_maps_and_tokens_are_taken(ask, audio):
 
 
 @pytest.mark.parametrize("ask", ["td3mf", "td3mf:padding=zeros", "td3mf:late=true", "iat"])
-@pytest.mark.parametrize("tails", [(2, 0), (0, 3), (1, 2)])
-def test_padding_of_either_modality_never_changes_a_score(ask, tails):
-    estimator = trained(ask, both())
-    padded = {
-        "audio": sequences(1, 6, 4, tail=tails[0]),
-        "video": sequences(2, 2, 5, tail=tails[1]),
-    }
-    np.testing.assert_array_equal(estimator.predict_proba(padded), estimator.predict_proba(both()))
+def test_padding_of_either_modality_never_changes_a_score(ask):
+    estimator = trained(ask, both(), BRIEF)
+    plain = estimator.predict_proba(both())
+    for audio, video in ((2, 0), (0, 3), (1, 2)):
+        padded = {
+            "audio": sequences(1, 6, 4, tail=audio),
+            "video": sequences(2, 2, 5, tail=video),
+        }
+        np.testing.assert_array_equal(estimator.predict_proba(padded), plain)
 
 
 @pytest.mark.parametrize("name", ["td3mf", "iat"])
