@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 from avfd.cache import Cache, ClipResult
-from avfd.errors import StoreError
+from avfd.errors import StoreError, Stopped
 from extract.run.plan import Limits
 
 log = logging.getLogger(__name__)
@@ -61,7 +61,7 @@ class Batch:
         """What is finished is stored at the end, also where workers can no longer be started."""
         try:
             yield
-        except StoreError:  # it would fail again
+        except (StoreError, Stopped):  # it would fail again; it would wait for the lock again
             raise
         except Exception:
             self.commit()
