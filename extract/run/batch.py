@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 from avfd.cache import Cache, ClipResult
-from avfd.errors import StoreError, Stopped
+from avfd.errors import Stopped, StoreError
 from extract.run.plan import Limits
 
 log = logging.getLogger(__name__)

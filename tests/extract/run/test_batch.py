@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from avfd.cache import Cache, ClipResult, WriteReport
-from avfd.errors import StoreError, Stopped
+from avfd.errors import Stopped, StoreError
 from avfd.specs import DONE, FAILED
 from extract.run import batch as module
 from extract.run.batch import Batch
@@ -105,7 +105,7 @@ def test_a_full_store_ends_the_commit_and_keeps_what_waits(now: SimpleNamespace)
 def test_a_signal_that_ended_the_wait_for_the_lock_begins_no_other_wait() -> None:
     cache = FakeCache()
     batch = Batch(cast(Cache, cache), LIMITS)
+    batch.add({"a": result("k")})
     with pytest.raises(Stopped), batch.kept():
-        batch.add({"a": result("k")})
         raise Stopped(15, "it waited for the cache's lock")
     assert cache.commits == []
