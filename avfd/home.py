@@ -9,6 +9,7 @@ avfd-home/
   runs/<name>/                    fitted models
   trials/                         searches for settings, to go on with
   locks/                          one lock file a data set
+  spool/                          large results on their way to the cache; files without a name
 ```
 """
 
@@ -92,6 +93,10 @@ class Home:
     @property
     def compiled_dir(self) -> Path:
         return self.path / "compiled"
+
+    @property
+    def spool_dir(self) -> Path:
+        return self.path / "spool"
 
     @property
     def runs_dir(self) -> Path:

@@ -7,7 +7,6 @@ networks run elsewhere (`Setup.devices`), their windows come back first, parcel 
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -16,7 +15,7 @@ import numpy as np
 
 from avfd.cache import ClipResult
 from avfd.clips import Clip
-from avfd.errors import AbsentError, AvfdError
+from avfd.errors import AbsentError, AvfdError, StoreError
 from avfd.specs import ABSENT, DONE, FAILED
 from extract.assembly import Assembly, Ending, Pending, costing
 from extract.audio import AudioTap, Mono, Samples
@@ -30,6 +29,7 @@ from extract.faces import TrackOptions
 from extract.media import AudioChunk, decode, file_sha256
 from extract.scans import Roots, with_stat
 from extract.sending import Outbox, Parcel, Sender
+from extract.spool import Spool
 from extract.stopwatch import Part, Stopwatch
 from extract.task import FACE_TRACK, Task
 from extract.worker import describe
@@ -71,6 +71,7 @@ class Setup:
         weights: weights name → file, for the networks among the backbones.
         devices: where networks run in batches over many clips; none: in the workers, on the CPU.
         compiled: networks are compiled, into this folder; None: they run as they are.
+        spool: where large values wait for the cache; None: in memory.
     """
 
     roots: Roots
@@ -79,6 +80,7 @@ class Setup:
     weights: Mapping[str, Path] = field(default_factory=dict)
     devices: tuple[str, ...] = ()
     compiled: Path | None = None
+    spool: Spool | None = None
 
     def built(self) -> dict[str, Backbone]:
         """The backbones by what they are asked for by; no model file is opened."""
@@ -127,14 +129,14 @@ def build_clip_work(setup: Setup) -> Callable[[Task], Parcels]:
         backbone = backbones[asked]
         if asked in away and isinstance(backbone, NetworkBackbone):
             return Sender(column, asked, backbone, task.place, outbox)
-        return Assembly(column, backbone, task.place)
+        return Assembly(column, backbone, task.place, setup.spool)
 
     def work(task: Task) -> Parcels:
         outbox = Outbox()
         asked = [assembly(c, b, task, outbox) for c, b in task.columns.items()]
         here = {*task.columns, *task.stored}
         lacking = dict.fromkeys(c.spec.reads for c in asked if c.spec.reads not in (None, *here))
-        read = [Assembly(name, backbones[name], task.place) for name in lacking if name]
+        read = [Assembly(n, backbones[n], task.place, setup.spool) for n in lacking if n]
         return stream_clip(task, [*read, *asked], setup.roots, detector, outbox)
 
     return work
@@ -298,7 +300,7 @@ def _feed(
         audio=bool(audio.columns),
         video=bool(faces.columns),
     )
-    with suppress(AvfdError):  # what stopped it stands in `problems`; what came before it counts
+    try:
         for item in watch.drawing("decode", decoding):
             if isinstance(item, AudioChunk):
                 audio.push(item, watch)
@@ -306,6 +308,10 @@ def _feed(
                 faces.push(item, watch)
             if outbox.full:
                 yield outbox.emptied()
+    except StoreError:
+        raise
+    except AvfdError:  # what stopped it stands in `problems`; what came before it counts
+        pass
     audio.finish(watch)
     faces.finish(watch)
     problems = {name: _ending(error) for name, error in decoding.problems.items()}

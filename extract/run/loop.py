@@ -26,6 +26,7 @@ from extract.run.plan import Limits, Plan, make_plan, worker_count, worker_memor
 from extract.run.report import ExtractReport, Tally, make_report
 from extract.run.signals import Signals
 from extract.run.stage import DeviceStage
+from extract.spool import Spool
 from extract.task import Task
 
 log = logging.getLogger(__name__)
@@ -104,6 +105,9 @@ def extract_columns(
         if compiled:
             longer = limits.clip_seconds + COMPILING_SECONDS
             limits = replace(limits, clip_seconds=longer)
+        spool = Spool(home.spool_dir, limits.spool_bytes)
+        spool.clear()
+        plan = replace(plan, setup=replace(plan.setup, spool=spool))
         batch = Batch(plan.cache, limits)
         tally = Tally({clip.key: lacking for clip, lacking in plan.todo})
         workers = worker_count(workers, len(plan.todo))

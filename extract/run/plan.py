@@ -28,6 +28,7 @@ from extract.run.devices import devices_for
 from extract.run.parts import part_of
 from extract.run.stored import Stored, needs_detector, needs_media
 from extract.scans import Roots
+from extract.spool import SPOOL_BYTES
 from extract.task import FACE_MODEL, FACE_TRACK, Task
 from extract.weights import WeightsFile, find
 
@@ -55,6 +56,7 @@ class Limits:
         commit_bytes: results that may wait in memory before a commit.
         commit_seconds: how long the oldest of them may wait.
         window_bytes: windows that may be on their way to devices; more make readers wait.
+        spool_bytes: size from which on an array of a clip waits in a file, not in memory.
     """
 
     clip_seconds: float = 120.0
@@ -63,6 +65,7 @@ class Limits:
     commit_bytes: int = 64 << 20
     commit_seconds: float = 30.0
     window_bytes: int = 1 << 30
+    spool_bytes: int = SPOOL_BYTES
 
     def time_limit(self, task: Task) -> float:
         """Seconds that the task may take."""
@@ -107,7 +110,7 @@ class Plan:
                 self.reader.entry(clip.key),
                 self.reader.rows(clip.key),
                 {column: self.columns[column] for column in columns},
-                self.stored.below(clip.key, columns, self.specs),
+                self.stored.below(clip.key, columns, self.specs, self.setup.spool),
             )
 
     @property

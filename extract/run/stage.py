@@ -88,7 +88,7 @@ class DeviceStage:
         ]
         self.work = [Work() for _ in setup.devices]
         self._buckets = Buckets()
-        self._deliveries = Deliveries(setup.built())
+        self._deliveries = Deliveries(setup.built(), setup.spool)
         self._sizes: dict[int, int] = {}  # token → bytes, of parcels that are held
         self.held_bytes = 0
         self._held: list[Callable[[], None]] = []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -47,6 +48,17 @@ def put(
     starts, stops = np.array(spans, dtype=np.int64).T
     parts = [values[start:stop] for start, stop in spans]
     RowStore(array).write(starts, stops, parts, keep_empty=keep)
+
+
+@pytest.mark.parametrize("codecs", CODECS)
+def test_mapped_files_are_stored_as_arrays_in_memory_are(codecs: str, tmp_path: Path) -> None:
+    values, spans = numbers(11), [(0, 3), (3, 10)]
+    values.tofile(tmp_path / "values")
+    mapped = np.memmap(tmp_path / "values", np.float32, "r", shape=values.shape)
+    from_file, from_memory = stored(codecs), stored(codecs)
+    put(from_file, spans, mapped)
+    put(from_memory, spans, values)
+    assert raw_chunks(from_file) == raw_chunks(from_memory)
 
 
 @pytest.mark.parametrize("dtype", ["bool", "uint8", "float16", "float32", "int64"])
