@@ -30,7 +30,7 @@ def core_count(groups: Path = GROUPS, mount: Path = MOUNT) -> int:
 def memory_bytes(groups: Path = GROUPS, mount: Path = MOUNT) -> int:
     """Memory that this process may use, with all others of its groups; at most the machine's."""
     machine = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    found = [machine]
+    found: list[float] = [machine]
     for folder in folders("memory", groups, mount):
         for name in ("memory.max", "memory.limit_in_bytes"):
             found += [value for value in _numbers(folder / name) if value > 0]

@@ -34,6 +34,10 @@ from extract.stopwatch import Part, Stopwatch
 from extract.task import FACE_TRACK, Task
 from extract.worker import describe
 
+MODEL_FACTOR = 3
+"""Memory that loading a model file takes, in sizes of the file: its private mapping, and twice that
+where its half-precision numbers become float32."""
+
 NO_SOUND: Ending = (ABSENT, "there is no sound in the clip")
 
 Parcels = Generator[list[Parcel], None, "ClipReport"]
@@ -108,6 +112,22 @@ class Setup:
             for text, backbone in backbones.items()
             if isinstance(backbone, NetworkBackbone) and backbone.spec.name not in read
         )
+
+    def networks_here(self) -> dict[str, int]:
+        """What is asked for → how many networks run in the worker for it: it, what it reads."""
+        here = self._here()
+        networks = {text for text, b in here.items() if isinstance(b, NetworkBackbone)}
+        return {text: (text in networks) + (b.spec.reads in networks) for text, b in here.items()}
+
+    def model_bytes(self) -> int:
+        """Memory that the networks of a worker take at most, from the size of their files."""
+        names = [name for b in self._here().values() for name in b.spec.weights]
+        files = [self.weights[name] for name in names if name in self.weights]
+        return MODEL_FACTOR * sum(path.stat().st_size for path in files)
+
+    def _here(self) -> dict[str, Backbone]:
+        away = self.away()
+        return {text: backbone for text, backbone in self.built().items() if text not in away}
 
     def detector(self) -> Detector | None:
         """The face detector, loaded."""

@@ -74,7 +74,9 @@ def extract_columns(
         weights: model files in place of those that are found: "NAME=PATH", or the path alone
             where one network is asked for; the name of a run that trained it counts as a path.
         progress: called with clips done, clips to do and a few words.
-        limits: time and memory that a clip may take, size of a commit.
+        limits: time and memory that a clip may take, size of a commit. By default a clip that takes
+            longer than 120 s, 30 s for each of its seconds and as much again for each network that
+            runs in its worker fails; on a device the time counts for each job there.
 
     Raises:
         FingerprintError: a column was written with other settings or weights.
@@ -132,6 +134,7 @@ def extract_columns(
 def _pool(plan: Plan, workers: int, limits: Limits) -> Pool[Task, ClipReport] | DeviceStage:
     """Who does the work: workers alone, or readers and a process a device."""
     memory_bytes = limits.memory_bytes or worker_memory_bytes(workers)
+    memory_bytes += plan.setup.model_bytes()
     if plan.setup.away():
         return DeviceStage(
             plan.setup,
@@ -143,7 +146,7 @@ def _pool(plan: Plan, workers: int, limits: Limits) -> Pool[Task, ClipReport] | 
     return Pool(
         partial(build_clip_work, plan.setup),
         workers=workers,
-        time_limit=limits.time_limit,
+        time_limit=partial(limits.time_limit, networks=plan.setup.networks_here()),
         memory_limit_bytes=memory_bytes,
         split=column_by_column,
     )

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import logging
 import math
-import os
 import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 
@@ -19,10 +19,10 @@ from avfd.differences import check_alike, facts_of
 from avfd.errors import CacheError, InputError, StoreError
 from avfd.home import DatasetFacts, Home
 from avfd.specs import FAILED, PENDING, BackboneSpec
+from extract import machine
 from extract.backbones import build, load_all, names
 from extract.batching import Job
 from extract.pipeline import Setup
-from extract.pool import core_count
 from extract.run.column_facts import attributes, licence
 from extract.run.devices import devices_for
 from extract.run.parts import part_of
@@ -35,14 +35,14 @@ from extract.weights import WeightsFile, find
 log = logging.getLogger(__name__)
 
 GIB = 1 << 30
+NO_NETWORKS: Mapping[str, int] = MappingProxyType({})
 Todo = tuple[Clip, tuple[str, ...]]
 """A clip, and the columns that it lacks."""
 
 
 def worker_memory_bytes(workers: int) -> int:
-    """A worker's fair share of the machine's memory, between 4 and 16 GiB."""
-    machine = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    return min(16 * GIB, max(4 * GIB, machine // workers))
+    """What a clip may take: a worker's fair share of the memory there is, 4 to 16 GiB."""
+    return min(16 * GIB, max(4 * GIB, machine.memory_bytes() // workers))
 
 
 @dataclass(frozen=True)
@@ -51,8 +51,9 @@ class Limits:
 
     Attributes:
         clip_seconds, clip_seconds_per_second: a clip may take the first plus the second times its
-            length; past it, it counts as hung.
-        memory_bytes: of each worker; None: see `worker_memory_bytes`.
+            length, and the second once more for each network that runs with its columns in the
+            worker; past it, it counts as hung.
+        memory_bytes: of each worker, beside its networks; None: see `worker_memory_bytes`.
         commit_bytes: results that may wait in memory before a commit.
         commit_seconds: how long the oldest of them may wait.
         window_bytes: windows that may be on their way to devices; more make readers wait.
@@ -67,9 +68,14 @@ class Limits:
     window_bytes: int = 1 << 30
     spool_bytes: int = SPOOL_BYTES
 
-    def time_limit(self, task: Task) -> float:
-        """Seconds that the task may take."""
-        return self.clip_seconds + self.clip_seconds_per_second * task.clip.seconds
+    def time_limit(self, task: Task, networks: Mapping[str, int] = NO_NETWORKS) -> float:
+        """Seconds that the task may take.
+
+        Args:
+            networks: as `Setup.networks_here` gives them.
+        """
+        shares = 1 + sum(networks.get(asked, 0) for asked in task.columns.values())
+        return self.clip_seconds + self.clip_seconds_per_second * task.clip.seconds * shares
 
     def job_time_limit(self, job: Job) -> float:
         """Seconds that a device may take for a job; a parcel holds a second of media or more."""
@@ -143,6 +149,8 @@ def make_plan(
 ) -> Plan:
     """Look at the clip table and the cache; makes the columns that are not there yet.
 
+    Columns are made last, so that a call that is refused leaves no new one.
+
     Args:
         columns: column → backbone, with its options.
         limit, retry_failed, part, weights, device, compiled: as in `extract_columns`.
@@ -161,22 +169,19 @@ def make_plan(
         backbone = build(asked)
         own = {n: files[n].path for n in backbone.spec.weights if n != FACE_MODEL}
         backbone.check(own)
-    for column, spec in read.items():
-        _check_current(cache.snapshot(), column, spec, files)
-    for column, spec in specs.items():
-        known = replace(spec, licence=licence(spec, read, files))
-        cache.ensure_column(column, known, fingerprint(spec, files), attributes(spec, files))
     reader = cache.snapshot()
+    for column, spec in read.items():
+        _check_current(reader, column, spec, files)
     clips = _in_entry_order(read_table(home.clip_table(dataset)), reader, dataset)
     ours = clips if part is None else part_of(clips, part)
     todo = _todo(ours, reader, columns, retry_failed)[:limit]
     base = {c for c in read if c in reader.columns}
     stored = Stored(reader, base | {FACE_TRACK} if _track_is_current(reader, files) else base)
-    specs = {**read, **specs}
-    model = files[FACE_MODEL].path if needs_detector(todo, specs, stored) else None
+    known = {**read, **specs}
+    model = files[FACE_MODEL].path if needs_detector(todo, known, stored) else None
     backbones = tuple(dict.fromkeys((*columns.values(), *read)))
     roots = Roots(Path(facts.root), Path(facts.audio_root) if facts.audio_root else None)
-    if needs_media(todo, specs, stored):
+    if needs_media(todo, known, stored):
         _check_there(facts)
     networks = {name: file.path for name, file in files.items() if name != FACE_MODEL}
     # Where no network is asked for, "auto" need not import PyTorch to look for a GPU.
@@ -189,8 +194,12 @@ def make_plan(
         devices if networks else (),
         home.compiled_dir if compiled else None,
     )
-    plan = Plan(dataset, cache, reader, clips, columns, specs, setup, stored, todo)
+    plan = Plan(dataset, cache, reader, clips, columns, known, setup, stored, todo)
     _check_space(plan, home.cache_url(dataset))
+    for column in sorted(specs, key=lambda name: name not in reader.columns):  # refusals first
+        spec = specs[column]
+        said = replace(spec, licence=licence(spec, read, files))
+        cache.ensure_column(column, said, fingerprint(spec, files), attributes(spec, files))
     return plan
 
 
@@ -297,7 +306,9 @@ def _todo(
 ) -> list[Todo]:
     keys = [clip.key for clip in clips]
     wanted = (PENDING, FAILED) if retry_failed else (PENDING,)
-    lacks = {c: np.isin(reader.column(c).statuses(keys), wanted) for c in columns}
+    new = np.full(len(keys), PENDING)  # how clips stand in a column that is still to be made
+    stand = {c: reader.column(c).statuses(keys) if c in reader.columns else new for c in columns}
+    lacks = {column: np.isin(statuses, wanted) for column, statuses in stand.items()}
     each = [tuple(c for c in columns if lacks[c][i]) for i in range(len(clips))]
     once: dict[tuple[str, ...], tuple[str, ...]] = {}  # of ten thousand equal ones, one is enough
     each = [once.setdefault(names, names) for names in each]
@@ -328,4 +339,4 @@ def _check_space(plan: Plan, url: str) -> None:
 
 def worker_count(asked: int | None, clips: int) -> int:
     """Processes for that many clips: the number asked for, else the cores."""
-    return max(1, min(asked or core_count(), clips))
+    return max(1, min(asked or machine.core_count(), clips))

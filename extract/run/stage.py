@@ -70,7 +70,7 @@ class DeviceStage:
         self._readers: Pool[Task, ClipReport] = Pool(
             partial(build_clip_work, setup),
             workers=workers,
-            time_limit=limits.time_limit,
+            time_limit=partial(limits.time_limit, networks=setup.networks_here()),
             memory_limit_bytes=memory_limit_bytes,
             split=split,
             take=self._take,

@@ -6,12 +6,13 @@ import os
 import resource
 import shutil
 import signal
+from dataclasses import replace
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 
 import pytest
 
-from avfd.errors import CacheError, InputError, StoreError
+from avfd.errors import CacheError, FingerprintError, InputError, StoreError
 from avfd.home import Home
 from avfd.specs import ABSENT, DONE, FAILED
 from extract.index import index_dataset
@@ -62,6 +63,46 @@ def test_what_is_no_part_makes_no_column(extracts: ModuleType, home: Home) -> No
     with pytest.raises(InputError, match="not a part of the clips"):
         extract_columns(home, "small", ["mel"], part="4/3")
     assert extracts.cache_of(home).snapshot().columns == []
+
+
+@pytest.mark.parametrize(
+    ("refused", "why"),
+    [
+        ("device", "PyTorch sees no such GPU"),
+        ("folder", "the data set's folder is not there"),
+        ("disk", "the columns do not fit on the disk"),
+    ],
+)
+def test_a_refused_call_makes_no_column(
+    refused: str,
+    why: str,
+    extracts: ModuleType,
+    home: Home,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    if refused == "folder":
+        facts = home.read_facts(extracts.DATASET)
+        home.write_facts(replace(facts, root=str(tmp_path / "unmounted")))
+    if refused == "disk":
+        monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=99))
+    with pytest.raises((InputError, StoreError), match=why):
+        extract_columns(
+            home,
+            extracts.DATASET,
+            ["loudness"],
+            device="cuda:99" if refused == "device" else "cpu",
+        )
+    assert extracts.cache_of(home).snapshot().columns == []
+
+
+def test_a_column_of_other_settings_refuses_the_new_one_beside_it(
+    extracts: ModuleType, home: Home
+) -> None:
+    extracts.extract(home, ["waveform"], limit=1)
+    with pytest.raises(FingerprintError, match="waveform"):
+        extract_columns(home, extracts.DATASET, ["loudness", "waveform:sample_rate_hz=8000"])
+    assert extracts.cache_of(home).snapshot().columns == ["waveform"]
 
 
 def test_parts_of_several_machines_are_the_whole_and_open_no_clip_twice(
