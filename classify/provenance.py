@@ -75,6 +75,7 @@ def restricted_notes(columns: Mapping[str, str], opened: Opened) -> list[str]:
 _ORIGINS = {
     "unverified": "no digest of the published file is known to compare with",
     "other": "they are not the published file",
+    "of no run": "nothing says that a run of avfd fit made them, so what they know is unknown",
     "for tests": "nobody publishes such weights, so its numbers mean nothing",
 }
 

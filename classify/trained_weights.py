@@ -12,7 +12,9 @@ from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 from avfd import manifest
+from avfd.cards import carried
 from avfd.home import Home
+from avfd.specs import PROSE
 from classify.data import Opened
 from classify.estimators.base import Estimator
 from classify.estimators.starting import TAUGHT_FILE
@@ -39,6 +41,8 @@ class Exports(Protocol):
 def write_weights(folder: Path, estimators: Sequence[Estimator], card: Mapping[str, Any]) -> None:
     """Write what stage 1 can run, each as `<name>.safetensors` beside `<name>.json`.
 
+    The file carries the card too (`avfd.cards`), for whoever copies it alone.
+
     Args:
         folder: made where anything is written.
         estimators: those of one training; those that export nothing are passed over.
@@ -50,18 +54,15 @@ def write_weights(folder: Path, estimators: Sequence[Estimator], card: Mapping[s
         if not isinstance(estimator, Exports):
             continue
         tensors, settings = estimator.exported()
+        name = estimator.weights_name
+        facts = {"name": name, "origin": "trained here", "settings": settings, **card}
         folder.mkdir(exist_ok=True)
-        path = folder / f"{estimator.weights_name}.safetensors"
-        path.write_bytes(save({name: tensors[name] for name in sorted(tensors)}))
+        path = folder / f"{name}.safetensors"
+        path.write_bytes(save({n: tensors[n] for n in sorted(tensors)}, carried(facts)))
         stat = path.stat()
         digest = hashlib.sha256(path.read_bytes()).hexdigest()
-        facts = {
-            "name": estimator.weights_name,
-            "origin": "trained here",
-            "file": {"sha256": digest, "bytes": stat.st_size, "mtime_ns": stat.st_mtime_ns},
-            "settings": settings,
-        }
-        text = json.dumps({**facts, **card}, indent=2, ensure_ascii=False)
+        file = {"sha256": digest, "bytes": stat.st_size, "mtime_ns": stat.st_mtime_ns}
+        text = json.dumps({**facts, "file": file}, indent=2, ensure_ascii=False)
         path.with_suffix(".json").write_text(text + "\n", encoding="utf-8")
 
 
@@ -89,7 +90,10 @@ def card_of(
     facts: Mapping[str, Any],
     metrics: Mapping[str, Any],
 ) -> dict[str, Any]:
-    """The model card: data and their licences, protocol, training clips, score with interval.
+    """The model card: data and their licences, columns, training clips, score with interval.
+
+    `inputs` says of each column that training read how it was made, so that an extract gives the
+    network the same and nothing else.
 
     Args:
         facts: as they stand in run.json.
@@ -105,9 +109,21 @@ def card_of(
         "target": facts["target"],
         "classes": facts["classes"],
         "columns": {m: c["name"] for m, c in facts["columns"].items()},
+        "inputs": {m: _input_facts(c) for m, c in facts["columns"].items()},
+        "windows": facts["model"]["windows"],
         "training_keys": facts["training_keys"],
         "training_media": facts["training_media"],
         "scores": metrics,
         "seed": facts["options"]["seed"],
         "versions": facts["versions"],
     }
+
+
+def _input_facts(column: Mapping[str, Any]) -> dict[str, Any]:
+    """Name and fingerprint of a column, and of its spec what decides the numbers.
+
+    Args:
+        column: as in run.json.
+    """
+    spec = {name: value for name, value in column["spec"].items() if name not in PROSE}
+    return {"column": column["name"], "fingerprint": column["fingerprint"], "spec": spec}

@@ -1,7 +1,7 @@
 """Settings of the networks that both stages need, apart so that they cost no import of torch.
 
-Each has one frozen dataclass; its defaults are the paper's, and ours where the paper is silent. What
-the data decide stands in it too, as a card needs it, but cannot be asked for (`by_data`).
+Each has one frozen dataclass; its defaults are the paper's, and ours where the paper is silent.
+What the data decide stands in it too, as a card needs it, but cannot be asked for (`by_data`).
 
 A dataclass may say of settings that are not its own, or have no say in a column's numbers:
 
@@ -99,8 +99,8 @@ class Cnn3dShape(MapSettings):
     """
 
     retired: ClassVar[Mapping[str, str]] = {
-        "hop_frames": "of training step_frames sets it, of a column --backbone emo-cnn3d:hop_frames",
-        "pad": "--backbone emo-cnn3d:pad sets it, of a column",
+        "hop_frames": "step_frames sets it in training, --backbone emo-cnn3d:hop_frames of a column",
+        "pad": "--backbone emo-cnn3d:pad sets it of a column",
     }
     idle: ClassVar[tuple[str, ...]] = ("dropout",)
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from avfd.cards import card_in
 from avfd.errors import InputError, MissingError
 from avfd.home import Home
 
@@ -170,8 +171,10 @@ def _several(folder: Path, files: Sequence[Path]) -> InputError:
 def card_beside(path: Path) -> dict[str, Any]:
     """What names the clips that trained a weight file, the nearest first; or {}.
 
-    Its own card, then its fold's `trained_on.json`, then its run's `run.json`.
+    Its own card, beside it or in it, then its fold's `trained_on.json`, then its run's `run.json`.
     """
+    if not path.with_suffix(".json").is_file() and (own := card_in(path)).get("training_keys"):
+        return own
     above = [f / name for f in path.parents[:4] for name in (TAUGHT_FILE, "run.json")]
     for card in (path.with_suffix(".json"), *above):
         if card.is_file() and (facts := json.loads(card.read_text())).get("training_keys"):

@@ -10,7 +10,7 @@ import torch
 from scipy.signal import correlate
 
 from avfd.errors import InputError
-from avfd.nets.emo_cnn3d import JI, PAPER, SMALL, EmoCnn3d, hardwired_maps
+from avfd.nets.emo_cnn3d import JI, PAPER, SMALL, EmoCnn3d
 from avfd.nets.frames_cnn3d import EXPERIMENT_1, EXPERIMENT_2, FramesCnn3d
 from avfd.nets.frames_cnn3d import SMALL as SMALL_FRAMES
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from avfd.nets.emo_lstm import PAPER, SMALL, EmoLstm
+from avfd.nets.emo_lstm import SMALL, EmoLstm
 
 
 def network(seed=0, **changes):
