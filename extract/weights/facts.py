@@ -10,15 +10,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol, cast
 
 from avfd.errors import MissingError
+from avfd.nets.settings import deciding
 from extract.weights import known
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-Origin = Literal["published", "unverified", "other", "trained here", "for tests"]
+Origin = Literal["published", "unverified", "other", "trained here", "of no run", "for tests"]
 """What is known of a file: its digest is a published one; no digest was ever published; a digest
-was, and this is another file; a run of `avfd fit` wrote it; nobody publishes weights of that name,
-so they are random or somebody's own."""
+was, and this is another file; a run of `avfd fit` wrote it; only such a run makes weights of that
+name, and nothing says that one made these; nobody publishes weights of that name, so they are
+random or somebody's own."""
 
 
 NOBODY = "nobody publishes"
@@ -104,12 +106,16 @@ class Weights:
         """What a file of that digest is."""
         if self.for_tests:
             return "for tests"
+        if self.trained_here:
+            return "of no run"
         if not self.sha256:
             return "unverified"
         return "published" if sha256 in self.sha256 else "other"
 
     def said_of(self, origin: Origin) -> str:
         """An origin in words, for people."""
+        if origin == "of no run":
+            return f"{origin}: nothing says that a run of avfd fit made it"
         if origin != "other":
             return origin
         published = ", ".join(digest[:12] for digest in self.sha256)
@@ -166,9 +172,9 @@ class WeightsFile:
 
     @property
     def settings(self) -> Mapping[str, Any]:
-        """What the card says of the network itself; it decides numbers as the tensors do."""
+        """What the card says of the network itself, and decides numbers as the tensors do."""
         settings = self.card.get("settings")
-        return settings if isinstance(settings, Mapping) else {}
+        return deciding(self.card.get("name"), settings) if isinstance(settings, Mapping) else {}
 
 
 def _known() -> Iterator[Weights]:

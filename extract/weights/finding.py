@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from avfd.cards import card_in
 from avfd.errors import InputError, MissingError
 from avfd.home import Home
 from extract.weights.facts import Origin, Weights, WeightsFile, facts
@@ -113,10 +114,11 @@ def card_path(path: Path) -> Path:
 
 
 def read_card(path: Path) -> dict[str, Any]:
-    """What stands on the card beside a model file; {} where there is none."""
+    """What stands on the card beside a model file, else on that which it carries; {}: on none."""
     card = card_path(path)
     if not card.is_file():
-        return {}
+        own = card_in(path)
+        return {**own, "file": {"sha256": file_sha256(path)}} if own else {}
     try:
         found = json.loads(card.read_bytes())
     except ValueError as error:
