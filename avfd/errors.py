@@ -19,6 +19,7 @@ class AvfdError(Exception):
         found: what was found there.
         accepted: what would have been accepted.
         next_step: what to do now.
+        details: all of what `found` tells the first of, as JSON can hold it; `--json` prints it.
     """
 
     exit_status = 2
@@ -31,12 +32,14 @@ class AvfdError(Exception):
         found: object = None,
         accepted: object = None,
         next_step: str | None = None,
+        details: object = None,
     ) -> None:
         self.problem = problem
         self.where = None if where is None else str(where)
         self.found = found
         self.accepted = accepted
         self.next_step = next_step
+        self.details = details
         super().__init__(self._message())
 
     def _message(self) -> str:

@@ -26,7 +26,7 @@ UNUSABLE = (
 )
 """What the user's machine refuses; any other OSError that gets here is a bug."""
 
-PARTS = ("problem", "where", "found", "accepted", "next_step")
+PARTS = ("problem", "where", "found", "accepted", "next_step", "details")
 
 
 def asked_for_json() -> bool:

@@ -80,7 +80,8 @@ def _weights_row(name: str, home: Home) -> dict[str, Any]:
     except MissingError:
         return {**row, "found": None, "next": facts.next_step}
     except InputError as error:
-        return {**row, "found": None, "problem": str(error), "next": facts.next_step}
+        problem = {"problem": str(error), "details": error.details}
+        return {**row, "found": None, **problem, "next": error.next_step or facts.next_step}
     return {
         **row,
         "found": str(found.path),
@@ -129,10 +130,11 @@ def weights_add(
     _facts(name)
     found = add(Path(file), name, Home.at(home).writable())
     if json:
-        emit_json(
-            {"name": name, "path": found.path, "sha256": found.sha256, "origin": found.origin}
-        )
+        stored = {"path": found.path, "sha256": found.sha256, "origin": found.origin}
+        emit_json({"name": name, **stored, "replaced_sha256": found.replaced_sha256})
         return
+    if found.replaced_sha256:
+        say(f"replaced the file that was there (sha256 {found.replaced_sha256})")
     say(f"{name}: {found.path} (sha256 {found.sha256}, {_facts(name).said_of(found.origin)})")
 
 

@@ -17,6 +17,7 @@ from avfd import asks
 from avfd.errors import InputError, MissingError
 from avfd.specs import BackboneSpec
 from extract.installed import check_installed
+from extract.weights.published_names import meant
 
 Span = tuple[float, float]
 
@@ -327,7 +328,7 @@ def build(text: str) -> Backbone:
             "no such backbone",
             where=ask.name,
             accepted=", ".join(names()),
-            next_step=asks.did_you_mean(ask.name, names()),
+            next_step=meant(ask.name, names()),
         )
     entry = _REGISTRY[ask.name]
     options = asks.bind(ask, entry.defaults)

@@ -57,7 +57,7 @@ class EatFile:
         named = {_renamed(name): value for name, value in unwrapped(raw).items()}
         kept = {name: value for name, value in named.items() if not name.startswith(_DROPPED)}
         tensors = {n: as_float32(v) if isinstance(v, Tensor) else v for n, v in kept.items()}
-        if POSITIONS in tensors:
+        if isinstance(tensors.get(POSITIONS), Tensor):
             tensors[POSITIONS] = completed(tensors[POSITIONS], self.settings.dim)
         return tensors
 

@@ -9,7 +9,7 @@ from typing import TypeVar
 import torch
 from torch import Tensor, nn
 
-from extract.weights.checking import check_tensors
+from extract.weights.tensors import check_tensors
 
 Network = TypeVar("Network", bound=nn.Module)
 Shapes = dict[str, tuple[int, ...]]
@@ -31,7 +31,7 @@ def loaded(make: Callable[[], Network], tensors: Mapping[str, Tensor], name: str
         name: of the weights, for the error.
 
     Raises:
-        InputError: tensors are missing, extra or of another shape; all are named.
+        InputError: tensors are missing, extra, of another shape or impossible numbers.
     """
     with torch.device("meta"):
         network = make()

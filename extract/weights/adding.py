@@ -5,64 +5,105 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from avfd.errors import InputError
 from avfd.home import Home
-from extract.weights.checking import check_formulas, check_tensors, wanted
+from extract.weights.checking import SAFETENSORS, tensors_of
 from extract.weights.facts import Origin, Weights, WeightsFile, facts
 from extract.weights.finding import card_path, described, file_sha256, read_card
 from extract.weights.reading import read
+from extract.weights.tensors import check_tensors
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 TRAINED_HERE: Origin = "trained here"
+SHOWN_FILES = 8
+"""Names of a folder's files that its refusal tells."""
 
 
 def add(path: Path, name: str, home: Home) -> WeightsFile:
     """Take a checkpoint in: read it harmlessly, check every tensor, convert it to safetensors.
 
-    A file of a run keeps its card: the clips that trained it, its data and its settings.
+    A file of a run keeps its card: the clips that trained it, its data and its settings. A file
+    of that name in the home is replaced, unless it was trained here.
 
     Args:
         path: the file as its maker published it, one that was converted already, or one that
             `avfd fit` wrote.
         name: in `TABLE`.
 
+    Returns:
+        The file in the home; its `replaced_sha256` is that of the file that was there before.
+
     Raises:
-        InputError: the file holds code, is damaged, or has tensors that are missing, extra or of
-            another shape; all are named. Or a card lies beside it that is another file's.
+        InputError: the file holds code, is damaged, or has tensors that are missing, extra, of
+            another shape or of impossible numbers; the error's details name all. Or a card lies
+            beside it that is another file's, or the home has another file that was trained here.
         MissingError: what the network is built with is not installed.
     """
     weights = facts(name)
+    _check_named(path, weights)
+    target = home.weights_dir / weights.file_name
+    before = file_sha256(target) if target.is_file() else None
+    added = _added(path, target, weights)
+    return replace(added, replaced_sha256=None if before == added.sha256 else before)
+
+
+def _check_named(path: Path, weights: Weights) -> None:
+    """Refuse what is no file."""
+    if path.is_dir():
+        files = sorted(each.name for each in path.iterdir() if each.is_file())
+        raise InputError(
+            "this is a folder",
+            where=path,
+            found=f"files {', '.join(files[:SHOWN_FILES])}" if files else "no file in it",
+            accepted=f"the one file that holds {weights.name}",
+            next_step="name the file in it",
+        )
     if not path.is_file():
         raise InputError("there is no such file", where=path, next_step="name the file to add")
-    target = home.weights_dir / weights.file_name
+
+
+def _added(path: Path, target: Path, weights: Weights) -> WeightsFile:
+    """The file in the home, by the road that its kind takes."""
     digest = file_sha256(path)
     if weights.checkpoint is None:
         found = described(path, weights)
         write_whole(target, path.read_bytes())
-        return WeightsFile(target, found.sha256)
-    if (trained := _trained_card(path, digest, name)) is not None:
-        _add_trained(path, target, trained, name)
+        return replace(found, path=target)
+    trained = _trained_card(path, digest, weights.name)
+    if trained is not None:
+        _check_kept(target, weights, digest)
+        _add_trained(path, target, trained, weights.name)
         return described(target, weights)
     tensors = tensors_of(path, weights)
-    origin = weights.origin_of(digest)
     card = {"added_from": {"file_name": path.name, "sha256": digest}}
-    write_model(target, tensors, weights, origin, card)
+    _check_kept(target, weights)
+    write_model(target, tensors, weights, weights.origin_of(digest), card)
     return described(target, weights)
 
 
-def tensors_of(path: Path, weights: Weights) -> dict[str, Tensor]:
-    """The network's tensors out of a published file, all there and of the right shapes."""
-    checkpoint, expected = wanted(weights)
-    raw = read(path)
-    tensors = dict(raw) if raw.keys() == expected.keys() else checkpoint.clean(raw)
-    check_tensors(tensors, expected, path, weights.name)
-    check_formulas(tensors, checkpoint)
-    return {name: tensors[name] for name in expected}
+def _check_kept(target: Path, weights: Weights, digest: str = "") -> None:
+    """Refuse to write over a file that was trained here, which nobody could fetch again.
+
+    Args:
+        digest: of the trained file that is to come; the same one may.
+    """
+    if not target.is_file() or read_card(target).get("origin") != TRAINED_HERE:
+        return
+    there = file_sha256(target)
+    if there != digest:
+        raise InputError(
+            "the home has a file of that name that was trained here",
+            where=target,
+            found=f"sha256 {there}",
+            accepted="the same file",
+            next_step=f"move it and {card_path(target).name} away first, or take another --home",
+        )
 
 
 def _trained_card(path: Path, digest: str, name: str) -> dict[str, Any] | None:
@@ -71,7 +112,7 @@ def _trained_card(path: Path, digest: str, name: str) -> dict[str, Any] | None:
     Raises:
         InputError: the card is of another file, or of another network.
     """
-    if path.suffix != ".safetensors":
+    if path.suffix != SAFETENSORS:
         return None
     card = read_card(path)
     if card.get("origin") != TRAINED_HERE:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, cast
 from avfd.errors import MissingError
 from avfd.nets.settings import deciding
 from extract.weights import known
+from extract.weights.published_names import meant
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -68,13 +69,15 @@ class Weights:
     Attributes:
         name: how backbones and the command line call it.
         file_name: what it is called in a weights folder.
-        sha256: digests of the published files that are accepted; none where none is known.
+        sha256: digests of the published files that are accepted; none where none is known: then
+            any file is taken, as "unverified".
         size_bytes: about how large it is.
         licence, source: of the file; who made it and where it is to be had.
         needed_by: the columns that need it.
         urls: where it can be downloaded; none where only a person can fetch it.
         wheel: a wheel that carries it, None where none does.
-        checkpoint: "module:NAME" of the `Checkpoint` that reads it; None: used as it is.
+        checkpoint: "module:NAME" of the `Checkpoint` that reads it; None: it is used as it is, and
+            what is in it is the backbone's to check.
         trained_here: a run of `avfd fit` makes it; nobody publishes it.
         trained_as: what `avfd fit` calls its model, where not as the column that needs it.
     """
@@ -122,6 +125,11 @@ class Weights:
         return f"other: not made from the published file, {published}"
 
     @property
+    def fetched(self) -> bool:
+        """Whether `pull` has a road to it."""
+        return bool(self.urls or self.wheel)
+
+    @property
     def next_step(self) -> str:
         """What brings the file."""
         if self.for_tests:
@@ -141,7 +149,7 @@ class Weights:
                 f"{self.trained_as or self.needed_by[0]}` and "
                 "name the run with --weights"
             )
-        if self.urls or self.wheel:
+        if self.fetched:
             return (
                 f"run `avfd weights pull {self.name}`, or `avfd weights add FILE --as {self.name}`"
             )
@@ -154,18 +162,25 @@ class WeightsFile:
 
     Attributes:
         card: what is known of it beside: of a trained one its data, training keys and score.
+        replaced_sha256: of what `add` wrote, the digest of another file that lay there before.
     """
 
     path: Path
     sha256: str
     origin: Origin = "published"
     card: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)
+    replaced_sha256: str | None = field(default=None, compare=False)
 
     @property
     def made_from_sha256(self) -> str | None:
-        """Digest of the file as it was fetched or added; None where the card does not say."""
+        """Digest of the file as it was fetched or added; None where the card does not say.
+
+        A card that is another file's says nothing of this one.
+        """
         if not self.card:
             return self.sha256
+        if self.card.get("file", {}).get("sha256") != self.sha256:
+            return None
         added: Mapping[str, Any] = self.card.get("added_from", {})
         digest: str | None = added.get("sha256")
         return digest
@@ -195,5 +210,10 @@ def register(*made: Weights) -> None:
 def facts(name: str) -> Weights:
     """The facts of a model file; an unknown name lists the known ones."""
     if name not in TABLE:
-        raise MissingError("no such weights", where=name, accepted=", ".join(sorted(TABLE)))
+        raise MissingError(
+            "no such weights",
+            where=name,
+            accepted=", ".join(sorted(TABLE)),
+            next_step=meant(name, sorted(TABLE)),
+        )
     return TABLE[name]

@@ -85,19 +85,22 @@ def described(path: Path, weights: Weights) -> WeightsFile:
     """The file with its digest and origin.
 
     Raises:
-        InputError: the file is used as it is, and its digest is not an accepted one.
+        InputError: the file is used as it is, and its digest is not an accepted one, where any
+            are known.
     """
     if weights.checkpoint is None:
         digest = file_sha256(path)
-        if digest not in weights.sha256:
+        if weights.sha256 and digest not in weights.sha256:
             raise InputError(
                 "the model file is not one that is known",
                 where=path,
                 found=f"sha256 {digest}",
                 accepted=" or ".join(weights.sha256),
-                next_step=f"remove it and run `avfd weights pull {weights.name}`",
+                next_step=f"remove it and run `avfd weights pull {weights.name}`"
+                if weights.fetched
+                else f"take another file: {weights.source}",
             )
-        return WeightsFile(path, digest)
+        return WeightsFile(path, digest, weights.origin_of(digest))
     card = read_card(path)
     known = card.get("file", {})
     stat = path.stat()

