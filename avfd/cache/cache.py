@@ -9,7 +9,7 @@ import icechunk
 import zarr
 
 from avfd.cache.drop import drop_clips, drop_columns, is_empty
-from avfd.cache.gc import collect, user_tags
+from avfd.cache.gc import collect, replaced_bytes, user_tags
 from avfd.cache.index import update_clips
 from avfd.cache.layout import column_group, column_names, create_column, learn_teachers
 from avfd.cache.reader import Reader
@@ -222,3 +222,7 @@ class Cache:
     def gc(self, dry_run: bool = False) -> GcReport:
         """Delete what no tag, no open reader and not the last commit needs."""
         return collect(self._store, dry_run=dry_run)
+
+    def replaced_bytes(self) -> int | None:
+        """What `gc` would free at least, found in a moment; None where nothing tells that soon."""
+        return replaced_bytes(self._store)

@@ -7,15 +7,18 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from avfd.cli.options import DatasetOption, HomeOption, JsonOption, VerboseOption
-from avfd.cli.output import emit_json, progress, say, set_up_logging, table
+from avfd.cli.output import announced, emit_json, progress, say, set_up_logging, size, table
 from avfd.errors import InputError
 from avfd.home import Home
 
 if TYPE_CHECKING:
+    from extract.batching import Work
     from extract.index import IndexReport
     from extract.run import ExtractReport
 
 SHOWN_FAILURES = 20
+SHOWN_NOTES = 5
+WORTH_FREEING_BYTES = 1 << 20
 
 
 def index(
@@ -146,9 +149,10 @@ def extract(
     from extract.run import extract_columns
 
     set_up_logging(verbose)
+    at = Home.at(home).writable()
     with progress("extracting") as update:
         report = extract_columns(
-            Home.at(home).writable(),
+            at,
             dataset,
             backbone,
             device=device,
@@ -159,23 +163,57 @@ def extract(
             part=part,
             as_name=as_name,
             weights=weights or (),
-            progress=update,
+            progress=announced(update),
         )
-    emit_json(report) if json else _tell_extract(report)
+    emit_json(report) if json else _tell_extract(report, _replaced(at, report.dataset))
     if strict and report.failures:
         raise typer.Exit(3)
 
 
-def _tell_extract(report: ExtractReport) -> None:
+def _replaced(home: Home, dataset: str) -> int:
+    """Bytes of the data set's cache that commits have replaced; 0 where that takes long to know."""
+    from avfd.cli.cache import open_cache
+
+    return open_cache(home, dataset)[1].replaced_bytes() or 0
+
+
+def _tell_extract(report: ExtractReport, replaced: int) -> None:
     for failure in report.failures[:SHOWN_FAILURES]:
         say(f"failed: {failure.key} [{failure.column}]: {failure.reason}")
     if len(report.failures) > SHOWN_FAILURES:
         say(f"… {len(report.failures)} failures in all: `avfd cache show COLUMN` lists them")
+    _tell_losses(report)
     cpu = ", ".join(f"{part} {seconds:.1f} s" for part, seconds in report.cpu_seconds.items())
     say(
         f"{report.clips} clips, {report.media_seconds:.0f} s of media in "
         f"{report.wall_seconds:.1f} s; CPU: {cpu or 'none'}"
     )
+    for number, work in enumerate(report.devices, 1):
+        say(f"device {number} of {len(report.devices)}: {_device(work)}")
+    if replaced >= WORTH_FREEING_BYTES:
+        say(f"`avfd cache gc` would free {size(replaced)} that commits have replaced")
     columns = ["column", "done", "absent", "failed", "pending"]
     rows = [(n, c.done, c.absent, c.failed, c.pending) for n, c in report.columns.items()]
     table(columns, rows, title=f"{report.dataset}: clips")
+
+
+def _tell_losses(report: ExtractReport) -> None:
+    """What was lost on the way of clips that are done all the same."""
+    for note in report.notes[:SHOWN_NOTES]:
+        say(f"note: {note.key}: {note.text}")
+    if clips := len({note.key for note in report.notes}):
+        say(f"{clips} clips were read with losses: --json lists them all")
+    if report.cut:
+        say(f"{report.cut} vectors lay beyond the end that the index found, and were left out")
+    if report.skipped:
+        say(f"{report.skipped} results were dropped: another run had stored them first")
+
+
+def _device(work: Work) -> str:
+    """What a device did, in one line."""
+    did = f"{work.windows:,} windows in {work.batches:,} batches, {work.halvings} halved"
+    seconds = work.busy_seconds + work.waiting_seconds
+    if not seconds:
+        return f"{did}; never used"
+    busy = round(100 * work.busy_seconds / seconds)
+    return f"{did}; busy {busy} % of {seconds:.1f} s, waiting {100 - busy} %"

@@ -7,14 +7,28 @@ import json
 import logging
 import math
 import sys
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.progress import Progress as Bars
 
 Progress = Callable[[int, int, str], None]
 """Called with units done, units in all, and a few words."""
 
 WIDE = 160
 """Columns of a table that does not go to a terminal: nothing is cut off in a pipe or a log."""
+
+EVERY_SECONDS = 30.0
+"""Between two lines of progress where stderr is no terminal."""
+
+BAR_WIDTH, BESIDE_WIDTH, LEAST_WIDTH = 20, 14, 8
+"""Terminal cells: of a bar; of the time left, a slash and what stands between the columns; that a
+note needs to be worth showing."""
 
 
 def say(text: str) -> None:
@@ -109,28 +123,108 @@ def size(n_bytes: float) -> str:
 
 
 @contextmanager
-def progress(words: str) -> Iterator[Progress]:
-    """A progress bar on stderr while the block runs; silent where stderr is no terminal."""
+def progress(
+    words: str, clock: Callable[[], float] = time.monotonic, console: Console | None = None
+) -> Iterator[Progress]:
+    """How far the block is, on stderr: a bar on a terminal, else a line now and then.
+
+    Args:
+        words: what is being done.
+        clock: seconds that never run backwards.
+        console: where to; None: stderr.
+    """
     from rich.console import Console
+
+    console = console or Console(stderr=True)
+    if not console.is_terminal:
+        yield Lines(words, clock)
+        return
+    with _bars(console) as bars:
+        task = bars.add_task(words, total=None, note="")
+
+        def update(done: int, total: int, note: str = "") -> None:
+            room = console.width - cell_len(words) - BAR_WIDTH - 2 * len(str(total)) - BESIDE_WIDTH
+            bars.update(task, completed=done, total=total, note=shortened(note, room))
+
+        yield update
+
+
+def _bars(console: Console) -> Bars:
+    """What is done, the bar, how many of how many, the time left, and last whatever fits."""
     from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
     from rich.progress import Progress as Bars
 
-    console = Console(stderr=True)
-    bars = Bars(
-        TextColumn("{task.description}"),
-        BarColumn(),
+    return Bars(
+        TextColumn("{task.description}", markup=False),
+        BarColumn(BAR_WIDTH),
         MofNCompleteColumn(),
         TimeRemainingColumn(),
+        TextColumn("{task.fields[note]}", markup=False),
         console=console,
-        disable=not console.is_terminal,
     )
-    with bars:
-        task = bars.add_task(words, total=None)
 
-        def update(done: int, total: int, note: str = "") -> None:
-            bars.update(task, completed=done, total=total, description=f"{words} {note}".strip())
 
-        yield update
+class Lines:
+    """Progress where nobody watches a terminal: a line at most every `EVERY_SECONDS`.
+
+    Args:
+        words: what is being done.
+        clock: seconds that never run backwards.
+    """
+
+    def __init__(self, words: str, clock: Callable[[], float]) -> None:
+        self._words, self._clock = words, clock
+        self._start = self._said = clock()
+        self._done = 0
+
+    def __call__(self, done: int, total: int, note: str = "") -> None:
+        """As `Progress`."""
+        now = self._clock()
+        if done < self._done:  # something else is counted from here on
+            self._start = now
+        self._done = done
+        if now - self._said < EVERY_SECONDS:
+            return
+        self._said = now
+        seconds = (now - self._start) * (total - done) / done if done else 0.0
+        left = f", {timedelta(seconds=round(seconds))} left" if seconds else ""
+        say(f"{self._words}: {done} of {total}{left}{note and '; ' + note}")
+
+
+def shortened(text: str, width: int) -> str:
+    """The text's end, where it is too long; nothing where there is hardly any room.
+
+    Args:
+        width: terminal cells.
+
+    >>> shortened("part 1/clip.mp4", 15), shortened("part 1/clip.mp4", 9), shortened("clip", 3)
+    ('part 1/clip.mp4', '…clip.mp4', '')
+    """
+    if cell_len(text) <= width:
+        return text
+    if width < LEAST_WIDTH:
+        return ""
+    while cell_len(text) >= width:
+        text = text[1:]
+    return f"…{text}"
+
+
+def cell_len(text: str) -> int:
+    """Terminal cells that the text takes."""
+    from rich.cells import cell_len as cells
+
+    return cells(text)
+
+
+def announced(update: Progress) -> Progress:
+    """The same progress, with what an extract says before its first clip as a line of its own."""
+
+    def told(done: int, total: int, note: str) -> None:
+        if not done and note:
+            say(f"{total} clips to do, {note}")
+        update(done, total, note if done else "")
+
+    return told
 
 
 class _Said(logging.Handler):

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 import typer
 
 from avfd.cli.options import HomeOption, JsonOption, SeedOption, VerboseOption
-from avfd.cli.output import emit_json, progress, say, set_up_logging
+from avfd.cli.output import announced, emit_json, progress, say, set_up_logging
 from avfd.cli.output import table as show
 from avfd.errors import InputError, MissingError
 from avfd.home import Home
@@ -328,7 +328,7 @@ class ByExtract:
                 device=self.device,
                 as_name=as_name,
                 weights=given,
-                progress=update,
+                progress=announced(update),
             )
         for failure in report.failures[:3]:
             say(f"failed: {failure.key} [{failure.column}]: {failure.reason}")

@@ -34,6 +34,9 @@ log = logging.getLogger(__name__)
 Progress = Callable[[int, int, str], None]
 DEFAULT_LIMITS = Limits()
 
+ON_DISK = "before compression; commits rewrite chunks, `avfd cache gc` frees what they replaced"
+"""What has to be known of an estimate: until then more than that may lie on the disk."""
+
 
 def _silent(done: int, total: int, note: str) -> None:
     """Progress that nobody watches."""
@@ -114,7 +117,7 @@ def extract_columns(
         tally = Tally({clip.key: lacking for clip, lacking in plan.todo})
         workers = worker_count(workers, len(plan.todo))
         with batch.kept(), _pool(plan, workers, limits) as pool:
-            progress(0, len(plan.todo), f"at most {plan.bytes_needed / 1e9:.3f} GB")
+            progress(0, len(plan.todo), f"about {plan.bytes_needed / 1e9:.3f} GB {ON_DISK}")
             for outcomes in pool.rounds(plan.tasks()):
                 for outcome in outcomes:
                     batch.add(tally.count(outcome))

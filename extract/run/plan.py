@@ -121,7 +121,7 @@ class Plan:
 
     @property
     def bytes_needed(self) -> int:
-        """What the results take on disk at most: before compression, all clips done."""
+        """What the results take before compression, all clips done, without the chunks' padding."""
         return sum(
             clip_bytes(self.specs[column], self.reader.rows(clip.key))
             for clip, columns in self.todo
@@ -325,7 +325,7 @@ def _track_is_current(reader: Reader, weights: Mapping[str, WeightsFile]) -> boo
 def _check_space(plan: Plan, url: str) -> None:
     """Refuse what does not fit on the disk; an object store has no end."""
     needed = plan.bytes_needed
-    log.info("%d clips to do, %.3f GB at most", len(plan.todo), needed / 1e9)
+    log.info("%d clips to do, about %.3f GB before compression", len(plan.todo), needed / 1e9)
     free = math.inf if "://" in url else shutil.disk_usage(url).free
     if needed > free:
         raise StoreError(

@@ -42,6 +42,14 @@ def test_old_versions_go_and_the_last_stays(rewritten, open_cache, make, tmp_pat
     assert open_cache().verify() == []
 
 
+def test_what_would_be_freed_is_told_without_freeing_it(rewritten, tmp_path):
+    before = size(tmp_path / "cache")
+    told = rewritten.replaced_bytes()
+    assert size(tmp_path / "cache") == before
+    assert rewritten.gc().bytes_freed == told > 0
+    assert rewritten.replaced_bytes() == 0
+
+
 def test_bytes_are_near_raw_after_gc(open_cache, make, tmp_path):
     cache = open_cache()
     cache.update_clips([Entry(make.key(i), 10.0, 1, 1) for i in range(1000)])
