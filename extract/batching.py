@@ -137,6 +137,7 @@ def prepare(device: str) -> None:
     if device.startswith("cuda"):
         torch.cuda.set_device(device)
         torch.backends.cudnn.conv.fp32_precision = "ieee"  # type: ignore[attr-defined]
+        torch.backends.cudnn.rnn.fp32_precision = "ieee"  # type: ignore[attr-defined]
         torch.backends.cuda.matmul.fp32_precision = "ieee"
 
 

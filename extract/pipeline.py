@@ -23,10 +23,11 @@ from extract.backbones import build, load_all
 from extract.backbones._network import NetworkBackbone
 from extract.backbones.base import AudioBlock, Backbone, Slots
 from extract.compiling import prepare_compiler
+from extract.digests import media_sha256
 from extract.face_detector import Detector
 from extract.face_feed import FaceFeed
 from extract.faces import TrackOptions
-from extract.media import AudioChunk, decode, file_sha256
+from extract.media import AudioChunk, decode
 from extract.scans import Roots, with_stat
 from extract.sending import Outbox, Parcel, Sender
 from extract.spool import Spool
@@ -54,6 +55,7 @@ class ClipReport:
         media_seconds: length of the clip where its media were opened, else 0.
         cut: vectors beyond the rows that index gave the clip.
         cpu_seconds: spent in each part.
+        notes: sentences on what of the media was lost or mended.
     """
 
     results: Mapping[str, ClipResult]
@@ -61,6 +63,7 @@ class ClipReport:
     media_seconds: float = 0.0
     cut: int = 0
     cpu_seconds: Mapping[Part, float] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -196,7 +199,8 @@ def stream_clip(
     settle_early(task, columns)
     watch = Stopwatch()
     opened = [column for column in columns if column.spec.reads is None]
-    made = yield from run_media(task, opened, roots, detector, watch, outbox)
+    notes: list[str] = []
+    made = yield from run_media(task, opened, roots, detector, watch, outbox, notes)
     results: dict[str, ClipResult | Pending] = {**task.stored, **made}
     for column in columns:
         if column.spec.reads is not None:
@@ -205,7 +209,8 @@ def stream_clip(
             results[column.name] = read_column(column, source, watch)
     if parcels := outbox.emptied():
         yield parcels
-    return _report(task, columns, results, roots, watch)
+    report = _report(task, columns, results, roots, watch)
+    return replace(report, notes=tuple(map(roots.hide, notes)))
 
 
 def _report(
@@ -241,16 +246,20 @@ def run_media(
     detector: Detector | None,
     watch: Stopwatch,
     outbox: Outbox,
+    notes: list[str],
 ) -> Generator[list[Parcel], None, dict[str, ClipResult | Pending]]:
-    """Results of the columns that are made from media; closed media where all are settled."""
+    """Results of the columns that are made from media; closed media where all are settled.
+
+    What was lost of the media is put into `notes`.
+    """
     if any(c.open for c in columns) and (fault := media_fault(task.clip, roots)):
         for column in columns:
             column.end(FAILED, fault)
     if not any(column.open for column in columns):
         return {column.name: column.result(NO_SOUND) for column in columns}
-    nothing = yield from _feed(task, columns, roots, detector, watch, outbox)
+    nothing = yield from _feed(task, columns, roots, detector, watch, outbox, notes)
     with watch.on("decode"):
-        sha256 = file_sha256([file.path for file in roots.files(task.clip)])
+        sha256 = media_sha256([file.path for file in roots.files(task.clip)])
     return {c.name: c.outcome(nothing[c.spec.modality], sha256) for c in columns}
 
 
@@ -308,6 +317,7 @@ def _feed(
     detector: Detector | None,
     watch: Stopwatch,
     outbox: Outbox,
+    notes: list[str],
 ) -> Generator[list[Parcel], None, dict[str, Ending]]:
     """Decode once, hand everything on; status and reason for columns that stay empty."""
     wanted = [column for column in columns if column.open]
@@ -334,6 +344,7 @@ def _feed(
         pass
     audio.finish(watch)
     faces.finish(watch)
+    notes += decoding.notes
     problems = {name: _ending(error) for name, error in decoding.problems.items()}
     return {"audio": NO_SOUND, "video": faces.nothing, **problems}
 

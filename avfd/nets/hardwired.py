@@ -45,11 +45,11 @@ class FrameMaps:
     scaling: MapScaling
 
     def stack(self, starts: Tensor | NDArray[np.intp] | list[int]) -> Tensor:
-        """[stacks, 33, rows, columns] of the sevens of frames that begin at `starts` [stacks]."""
+        """[..., stacks, 33, rows, columns] of the sevens that begin at `starts` [stacks]."""
         first = torch.as_tensor(starts, device=self.gray.device).view(-1, 1)
         offsets = torch.arange(FRAMES, device=self.gray.device)
         parts = [
-            getattr(self, name)[first + offsets[: FRAMES - name.startswith("flow")]]
+            getattr(self, name)[..., first + offsets[: FRAMES - name.startswith("flow")], :, :]
             for name in KIND_NAMES
         ]
         return self._joined(parts)

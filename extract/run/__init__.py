@@ -2,6 +2,6 @@
 
 from extract.run.loop import extract_columns
 from extract.run.plan import Limits
-from extract.run.report import ColumnCount, ExtractReport, Failure
+from extract.run.report import ColumnCount, ExtractReport, Failure, Note
 
-__all__ = ["ColumnCount", "ExtractReport", "Failure", "Limits", "extract_columns"]
+__all__ = ["ColumnCount", "ExtractReport", "Failure", "Limits", "Note", "extract_columns"]

@@ -38,6 +38,14 @@ class Failure:
 
 
 @dataclass(frozen=True)
+class Note:
+    """What of a clip's media was lost or mended, though there are results."""
+
+    key: str
+    text: str
+
+
+@dataclass(frozen=True)
 class ExtractReport:
     """What an extract did, and how its columns stand.
 
@@ -45,6 +53,7 @@ class ExtractReport:
         dataset: name of the data set.
         columns: column → counts over the whole clip table, earlier runs included.
         failures: every clip that stands as failed.
+        notes: on the media of clips that this run worked on, each once.
         clips: clips that this run worked on.
         media_seconds: length of those whose media were opened.
         wall_seconds: how long the run took.
@@ -58,6 +67,7 @@ class ExtractReport:
     dataset: str
     columns: dict[str, ColumnCount]
     failures: list[Failure]
+    notes: list[Note]
     clips: int
     media_seconds: float
     wall_seconds: float
@@ -75,6 +85,7 @@ class Tally:
     Attributes:
         left: key of each clip that lacks columns still → those.
         clips: how many lack none any more.
+        notes: as keys, as a clip that comes back column by column has its notes each time.
     """
 
     left: dict[str, tuple[str, ...]]
@@ -82,6 +93,7 @@ class Tally:
     media_seconds: float = 0.0
     cpu_seconds: Counter[Part] = field(default_factory=Counter)
     cut: int = 0
+    notes: dict[Note, None] = field(default_factory=dict)
 
     def count(self, outcome: Outcome[Task, ClipReport]) -> Mapping[str, ClipResult]:
         """Add a clip, or some of its columns; their results, where the worker crashed failures."""
@@ -97,6 +109,7 @@ class Tally:
         self.media_seconds += result.media_seconds
         self.cpu_seconds.update(result.cpu_seconds)
         self.cut += result.cut
+        self.notes.update(dict.fromkeys(Note(key, text) for text in result.notes))
         return result.results
 
 
@@ -110,6 +123,7 @@ def make_report(
         dataset=plan.dataset,
         columns={column: _count(reader, column, keys) for column in plan.columns},
         failures=[f for column in plan.columns for f in _failures(reader, column, keys)],
+        notes=list(tally.notes),
         clips=tally.clips,
         media_seconds=tally.media_seconds,
         wall_seconds=wall_seconds,

@@ -133,6 +133,22 @@ def test_a_clip_fills_its_rows_and_what_lies_beyond_is_counted(sound: Clip, tmp_
     assert report.media_seconds == 2.3
 
 
+def test_what_was_lost_of_the_media_is_noted(
+    tmp_path: Path, make_video: Callable[..., Path]
+) -> None:
+    path = make_video(tmp_path / "a.mkv", 4.0)
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    clip = Clip("d/a.mkv", video_path="a.mkv", audio_path="a.mkv", seconds=4.0, has_audio=True)
+    report = run(known(clip, tmp_path), tmp_path, Level())
+    (result,) = report.results.values()
+    assert result.status == DONE
+    assert any("that the file announces" in note for note in report.notes)
+
+
+def test_nothing_is_noted_of_healthy_media(sound: Clip, tmp_path: Path) -> None:
+    assert run(sound, tmp_path, Level()).notes == ()
+
+
 def test_rows_that_the_media_lack_are_invalid_and_zero(sound: Clip, tmp_path: Path) -> None:
     (result,) = run(sound, tmp_path, Level(), rows=4).results.values()
     assert result.valid.reshape(-1).tolist() == [True] * 23 + [False] * 17

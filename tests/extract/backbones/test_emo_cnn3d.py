@@ -130,6 +130,27 @@ def test_blocks_give_what_the_whole_clip_gives(
     np.testing.assert_allclose(whole.values, parts.values, rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.parametrize("options", ["", "hop_frames=7"])
+def test_windows_of_a_batch_go_through_the_network_at_once(
+    options: str, exact: nn.Module, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    backbone = made(exact, tmp_path, options)
+    windows = np.stack([film(36, seed=seed) for seed in range(3)])
+    alone = np.concatenate([backbone.run(windows[i : i + 1]) for i in range(3)])
+    seen: list[int] = []
+    features = backbone.network.features
+
+    def counted(maps: torch.Tensor) -> torch.Tensor:
+        seen.append(len(maps))
+        return features(maps)
+
+    monkeypatch.setattr(backbone.network, "features", counted)
+    together = backbone.run(windows)
+    assert seen == [alone.shape[0] * alone.shape[1]]
+    np.testing.assert_allclose(together, alone, rtol=0, atol=1e-6)
+    assert np.abs(alone[0] - alone[1]).max() > 1e-3
+
+
 def test_no_stack_reaches_over_a_lost_face(exact: nn.Module, tmp_path: Path) -> None:
     faces, valid = film(24), np.ones(24, dtype=bool)
     valid[10], valid[12:14] = False, False
