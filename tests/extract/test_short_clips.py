@@ -96,3 +96,18 @@ def test_half_a_second_of_a_face_is_seen(home: Home, extracts: ModuleType) -> No
     for name in (n for n in NETWORKS if base.build(n).spec.faces):
         (reason,) = reader.column(name).reasons([key])
         assert "no face" not in reason, name
+
+
+def test_half_a_second_of_film_has_no_second_but_the_slots_of_faster_columns(
+    home: Home, extracts: ModuleType
+) -> None:
+    """The middle of its only second is its end, which lies outside."""
+    reader = extracts.cache_of(home).snapshot()
+    (key,) = [key for key in reader.keys if key.endswith("half.mp4")]
+    for name in (n for n in NETWORKS if base.build(n).spec.faces):
+        column = reader.column(name)
+        (status,), (reason,) = column.statuses([key]).tolist(), column.reasons([key])
+        if base.build(name).spec.rate_hz == 1:
+            assert (status, reason.partition(":")[0]) == (ABSENT, "too short"), name
+        else:
+            assert status == DONE, name
