@@ -18,22 +18,20 @@ from numpy.typing import NDArray
 from avfd.errors import MediaError, MissingError
 from avfd.specs import AudioInput
 from extract.backbones.base import AudioBlock, Span
+from extract.media.lines import JITTER_SECONDS
 
 if TYPE_CHECKING:
     from extract.media import AudioChunk
 
 Samples = NDArray[np.float32]
 
-JITTER_SECONDS = 0.010
-"""How far a chunk's time may lie from the end of the one before and still follow it directly.
+MAX_AMPLITUDE = 2.0**31
+"""What unscaled 32-bit integers reach; what is louder is damage and is cut off there, so that no
+filter overflows. No column takes what is beyond `extract.backbones.base.LOUDEST`."""
 
-Containers round times (Matroska to 1 ms) and clocks drift; a lost AAC or MP3 frame leaves a gap of
-20 ms and more. One slot of the 100 Hz columns is 10 ms.
-"""
-
-MAX_AMPLITUDE = 100.0
-"""Louder than this (40 dB over full scale) is damage, not sound; it is cut off there, so that no
-filter overflows. What then is still beyond `extract.backbones.base.LOUDEST` no column takes."""
+ISLAND_SECONDS = 0.010
+"""Sound shorter than a slot of the 100 Hz columns does not count where samples that are no numbers
+stand on both sides of it: a damaged file has few spans, however many of its samples are spoilt."""
 
 BATCH_SAMPLES = 1 << 16
 """Samples that are resampled at once (a decoder hands over a thousand, which costs more each);
@@ -54,7 +52,7 @@ class Downmixer:
 
     Attributes:
         position: samples given out so far; clip time is `position / sample_rate_hz`.
-        covered: spans in native samples that the file really has.
+        covered: spans in native samples that the file really has, as numbers.
     """
 
     def __init__(self, seconds: float) -> None:
@@ -68,7 +66,7 @@ class Downmixer:
         self._check_rate(chunk.sample_rate_hz)
         mono = downmix(chunk.samples)
         start = math.floor(chunk.start_seconds * self.sample_rate_hz + 0.5)
-        if self.covered and self._follows(start):
+        if self.position and self._follows(start, self.position):
             start = self.position
         mono, start = mono[max(0, self.position - start) :], max(start, self.position)
         mono = mono[: max(0, self._limit() - start)]
@@ -84,8 +82,9 @@ class Downmixer:
                 found=f"{sample_rate_hz} Hz after {self.sample_rate_hz} Hz",
             )
 
-    def _follows(self, start: int) -> bool:
-        return abs(start - self.position) <= JITTER_SECONDS * self.sample_rate_hz
+    def _follows(self, start: int, end: int) -> bool:
+        """Whether what begins at one sample follows what ended at the other, without a gap."""
+        return abs(start - end) <= JITTER_SECONDS * self.sample_rate_hz
 
     def _limit(self) -> int:
         return math.floor(self.seconds * self.sample_rate_hz + 0.5)
@@ -97,12 +96,21 @@ class Downmixer:
             yield piece
 
     def _sound(self, mono: Samples) -> Samples:
-        start, end = self.position, self.position + len(mono)
-        if self.covered and self.covered[-1][1] == start:
-            start = self.covered.pop()[0]
-        self.covered.append((start, end))
-        self.position = end
+        for first, last in number_spans(mono):
+            self._cover(self.position + first, self.position + last)
+        self.position += len(mono)
         return mono
+
+    def _cover(self, start: int, end: int) -> None:
+        """Add a span of sound; an island before it, among samples that are no numbers, goes."""
+        if self.covered:
+            first, last = self.covered[-1]
+            if last == start:
+                self.covered.pop()
+                start = first
+            elif last - first < ISLAND_SECONDS * self.sample_rate_hz and self._follows(start, last):
+                self.covered.pop()
+        self.covered.append((start, end))
 
 
 def downmix(samples: Samples) -> Samples:
@@ -113,6 +121,19 @@ def downmix(samples: Samples) -> Samples:
     with np.errstate(all="ignore"):  # damaged sound holds anything; `cleaned` mends it
         mono: Samples = samples.mean(axis=0, dtype=np.float32)
     return mono
+
+
+def number_spans(mono: Samples) -> list[tuple[int, int]]:
+    """Where the samples [n] are numbers: first and one past the last of each stretch.
+
+    >>> number_spans(np.array([0, np.nan, 1, 2, np.inf], np.float32))
+    [(0, 1), (2, 4)]
+    """
+    finite = np.isfinite(mono)
+    if finite.all():
+        return [(0, len(mono))]
+    edges = np.flatnonzero(np.diff(finite, prepend=False, append=False)).tolist()
+    return list(zip(edges[::2], edges[1::2], strict=True))
 
 
 def cleaned(mono: Samples) -> Samples:
@@ -295,7 +316,7 @@ class AudioTap:
 
     def end(self, mono: Mono) -> list[AudioBlock]:
         """The blocks that are left after the last batch."""
-        if not mono.samples:
+        if not mono.covered:
             return []
         self._cutter.push(self._resample(mono).finish())
         end = resampled_count(mono.samples, mono.sample_rate_hz, self.wanted.sample_rate_hz)

@@ -146,9 +146,11 @@ def extract(
     verbose: VerboseOption = False,
 ) -> None:
     """Turn every pending clip into numbers, once; several backbones share one decode."""
+    from extract.media.decoding import decode_threads
     from extract.run import extract_columns
 
     set_up_logging(verbose)
+    decode_threads()  # said once here, not as every clip's failure
     at = Home.at(home).writable()
     with progress("extracting") as update:
         report = extract_columns(

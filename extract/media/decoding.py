@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from avfd.clips import Clip
-from avfd.errors import AbsentError, AvfdError, MediaError
+from avfd.errors import AbsentError, AvfdError, InputError, MediaError
 from extract.media.items import AudioChunk, VideoFrame
 from extract.media.lines import PictureLine, SoundLine, Window
 from extract.media.opening import Source
@@ -22,6 +22,7 @@ _LOG = logging.getLogger(__name__)
 
 WORDS = {"audio": "sound", "video": "pictures"}
 FALLBACK_FPS = 25.0
+THREADS_VARIABLE = "AVFD_DECODE_THREADS"
 
 
 @dataclass(frozen=True)
@@ -107,6 +108,8 @@ class Decoding(Iterator[AudioChunk | VideoFrame]):
                     f"{line.dropped_seconds:.3f} s of {word} left out: stamped before what was"
                     " already shown"
                 )
+            if isinstance(line, SoundLine) and line.numberless_seconds:
+                self.notes.append(f"{line.numberless_seconds:.3f} s of {word} are no numbers")
             if not line.items and modality not in self.problems:
                 self.problems[modality] = _nothing(modality, self._clip, source, line)
         if note := _cut_short(source, lines):
@@ -138,6 +141,7 @@ def decode(
     Raises:
         AbsentError: nothing of what was asked for is there.
         MediaError: it is there but cannot be read.
+        InputError: `$AVFD_DECODE_THREADS` says no number.
     """
     asked = [name for name, wanted in (("audio", audio), ("video", video)) if wanted]
     paths = {
@@ -149,9 +153,24 @@ def decode(
         if path := paths[modality]:
             by_path.setdefault(Path(path), []).append(modality)
     parts = [_Part(path, tuple(modalities)) for path, modalities in by_path.items()]
-    if threads is None:
-        threads = int(os.environ.get("AVFD_DECODE_THREADS", "1"))
-    return Decoding(parts, clip, asked, threads)
+    return Decoding(parts, clip, asked, decode_threads() if threads is None else threads)
+
+
+def decode_threads() -> int:
+    """Decoder threads of a clip, by `$AVFD_DECODE_THREADS`; else 1.
+
+    Raises:
+        InputError: it says no whole number, or less than 1.
+    """
+    text = os.environ.get(THREADS_VARIABLE, "1")
+    if not (text.isascii() and text.isdigit() and int(text) >= 1):
+        raise InputError(
+            "not a number of decoder threads",
+            where=THREADS_VARIABLE,
+            found=repr(text),
+            accepted="a whole number, 1 or more",
+        )
+    return int(text)
 
 
 def _no_track(modality: str, clip: Clip) -> AbsentError:
@@ -161,6 +180,14 @@ def _no_track(modality: str, clip: Clip) -> AbsentError:
 def _nothing(modality: str, clip: Clip, source: Source, line: Line) -> AvfdError:
     """Why a track that exists gave nothing."""
     word = WORDS[modality]
+    if isinstance(line, SoundLine) and line.numberless_seconds:
+        return MediaError(
+            f"no sample of the {word} is a number",
+            where=source.path,
+            found=f"{line.numberless_seconds:.3f} s of NaN or infinity",
+            accepted="samples at full scale 1.0",
+            next_step="write the file again from its source",
+        )
     if math.isfinite(line.last_seconds):
         return AbsentError(
             f"there are no {word} in the clip's part of the file"

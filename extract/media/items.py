@@ -27,7 +27,7 @@ class AudioChunk:
     Chunks of a clip come in order and never overlap; between two of them there may be a gap.
 
     Attributes:
-        samples: float32 [channels, n], full scale is 1.0.
+        samples: float32 [channels, n], full scale is 1.0; of a damaged file some may be no numbers.
         sample_rate_hz: rate of `samples`; a damaged or spliced file may change it midway.
         start_seconds: clip time of the first sample.
     """

@@ -23,8 +23,9 @@ if TYPE_CHECKING:
     import av
 
 JITTER_SECONDS = 0.02
-"""Sound stamps this far from the sample count are jitter (Matroska rounds to milliseconds); a
-larger step is a gap or an overlap. Half a picture at 25 fps."""
+"""Sound stamps this far from the sample count are jitter (Matroska rounds to milliseconds, clocks
+drift); a larger step is a gap or an overlap. Half a picture at 25 fps; a lost AAC or MP3 frame
+leaves a gap of 20 ms and more."""
 
 MIN_PICTURE_PIXELS = 16
 """Pictures less wide or high than this show nothing."""
@@ -55,6 +56,7 @@ class SoundLine:
         self.items = 0
         self.lost_packets = 0
         self.dropped_seconds = 0.0
+        self.numberless_seconds = 0.0
         self.last_seconds = -math.inf
 
     def push(self, frame: av.AudioFrame) -> Iterator[AudioChunk]:
@@ -72,9 +74,12 @@ class SoundLine:
         first = max(overlap, math.ceil((self._window.start_seconds - start) * rate_hz - 1e-6), 0)
         last = min(samples.shape[1], _ceil((self._window.end_seconds - start) * rate_hz))
         if first < last:
-            self.items += 1
+            chunk = samples[:, first:last]
+            numbers = int(np.isfinite(chunk).all(axis=0).sum())
+            self.numberless_seconds += (last - first - numbers) / rate_hz
+            self.items += numbers > 0
             at = start + first / rate_hz + self._window.shift_seconds
-            yield AudioChunk(samples[:, first:last], rate_hz, max(0.0, at))
+            yield AudioChunk(chunk, rate_hz, max(0.0, at))
 
     def finish(self) -> Iterator[AudioChunk]:
         """Nothing is held back."""
@@ -159,7 +164,7 @@ class PictureLine:
 
 
 def as_float(frame: av.AudioFrame) -> NDArray[np.float32]:
-    """A frame's samples as float32 [channels, n], full scale 1.0; what is no number is silence."""
+    """A frame's samples as float32 [channels, n], full scale 1.0; damage may be no numbers."""
     raw = frame.to_ndarray()
     if not frame.format.is_planar:
         raw = raw.reshape(-1, len(frame.layout.channels)).T
@@ -169,7 +174,6 @@ def as_float(frame: av.AudioFrame) -> NDArray[np.float32]:
         samples = (raw / float(1 << (8 * raw.itemsize - 1))).astype(np.float32)
     else:
         samples = np.array(raw, np.float32)
-    samples[~np.isfinite(samples)] = 0.0
     return samples
 
 

@@ -10,7 +10,8 @@ import pytest
 
 from avfd.errors import MediaError
 from avfd.specs import AudioInput
-from extract.audio import BATCH_SAMPLES, JITTER_SECONDS, AudioTap, resampled_count
+from extract.audio import BATCH_SAMPLES, AudioTap, resampled_count
+from extract.media.lines import JITTER_SECONDS
 
 WHOLE = AudioInput(16_000, block_seconds=None)
 
@@ -151,11 +152,43 @@ def test_sound_before_time_zero_and_after_the_clip_is_cut():
     np.testing.assert_array_equal(block.samples, sound[0, 4_000:24_000])
 
 
-def test_samples_that_are_no_numbers_become_silence():
+def test_samples_that_are_no_numbers_are_silence_that_is_not_covered():
+    sound = noise(16_000)
+    sound[0, 4_000:8_000] = np.nan
+    sound[0, 12_000] = -np.inf
+    block = only(WHOLE, 1.0, chunks_of(sound, 16_000, [4_100, 777]))
+    assert block.covered == ((0.0, 0.25), (0.5, 0.75), (12_001 / 16_000, 1.0))
+    assert not block.samples[4_000:8_000].any()
+    assert block.samples[12_000] == 0
+    np.testing.assert_array_equal(block.samples[8_000:12_000], sound[0, 8_000:12_000])
+
+
+def test_one_channel_without_numbers_is_enough():
+    sound = noise(1_600, channels=2)
+    sound[1, :800] = np.nan
+    assert only(WHOLE, 0.1, [Chunk(sound, 16_000, 0.0)]).covered == ((0.05, 0.1),)
+
+
+def test_sound_that_holds_no_number_gives_no_block():
+    sound = np.full((1, 16_000), np.nan, np.float32)
+    assert tapped(WHOLE, 1.0, [Chunk(sound, 16_000, 0.0)]) == []
+
+
+def test_where_every_other_sample_is_no_number_there_are_few_spans():
+    sound = noise(16_000)
+    sound[0, 1_000:15_000:2] = np.nan
+    assert only(WHOLE, 1.0, [Chunk(sound, 16_000, 0.0)]).covered == (
+        (0.0, 0.0625),
+        (0.9375 - 1 / 16_000, 1.0),
+    )
+
+
+def test_damage_beyond_every_integer_is_cut_off_and_the_peak_is_else_the_files_own():
     sound = noise(1_000)
-    sound[0, :4] = np.nan, np.inf, 1e30, -1e30
-    block = only(WHOLE, 1.0, [Chunk(np.vstack([sound, sound]), 16_000, 0.0)])
-    np.testing.assert_array_equal(block.samples[:4], [0, 0, 100, -100])
+    sound[0, :2] = 1e30, -1e30
+    block = only(WHOLE, 1.0, [Chunk(sound, 16_000, 0.0)])
+    np.testing.assert_array_equal(block.samples[:2], [2.0**31, -(2.0**31)])
+    assert only(WHOLE, 1.0, [Chunk(noise(9) * 0 + 32_767, 16_000, 0.0)]).peak == 32_767
 
 
 def test_a_change_of_rate_within_a_file_is_an_error_that_says_so():
