@@ -25,13 +25,14 @@ from classify.data import Opened, check_covered, samples_of, status_counts
 from classify.features import Samples
 from classify.metrics import BootstrapOptions
 from classify.model import Model, ModelOptions, Starts
+from classify.provenance import columns_facts
 from classify.run_facts import facts_of, notes_of, side_counts
 from classify.run_figures import write_figures
 from classify.scoring import metrics_by_side, scores_frame, seconds_frame
 from classify.sides import Fold, Plan, plan_of
 from classify.starts import stamps, starts_of
 from classify.taught import check_unseen
-from classify.trained_weights import card_of, write_taught, write_weights
+from classify.trained_weights import card_of, unread_notes, write_taught, write_weights
 from classify.trials import Found, Search, searched
 from classify.twins import without_twins
 from classify.windows import Floats
@@ -226,7 +227,10 @@ def _write(home: Home, options: FitOptions, prepared: Prepared, fitted: Fitted) 
     rates = fitted.base_rates.tolist()
     metrics = metrics_by_side(fitted.scores, rates, options.replicates, options.seed)
     coverage = status_counts(prepared.plan.units, prepared.columns, prepared.opened)
-    notes = notes_of(options, prepared, fitted, coverage)
+    notes = (
+        *notes_of(options, prepared, fitted, coverage),
+        *unread_notes(fitted.models, columns_facts(prepared.columns, prepared.opened)),
+    )
     with runs.writing(home, _stem(options, prepared)) as partial:
         tag = f"run-{partial.id}"
         for number, model in enumerate(fitted.models):
@@ -246,7 +250,7 @@ def _write(home: Home, options: FitOptions, prepared: Prepared, fitted: Fitted) 
         if len(fitted.models) == 1:  # of folds none has seen more than the others
             trained = [d for d in prepared.datasets if d not in options.test_datasets]
             card = card_of(home, trained, facts, metrics)
-            write_weights(partial.weights_dir, list(fitted.models[0].members_.values()), card)
+            write_weights(partial.weights_dir, fitted.models[0], card)
         # The tag keeps the snapshot from garbage collection, so it comes before the run does.
         for cache in prepared.opened.caches.values():
             cache.tag(tag, prepared.opened.snapshots[cache.dataset])

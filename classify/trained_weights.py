@@ -16,7 +16,6 @@ from avfd.cards import carried
 from avfd.home import Home
 from avfd.specs import PROSE
 from classify.data import Opened
-from classify.estimators.base import Estimator
 from classify.estimators.starting import TAUGHT_FILE
 from classify.model import Model
 from classify.run_facts import started_keys, started_media
@@ -30,32 +29,34 @@ class Exports(Protocol):
 
     Attributes:
         weights_name: of its weights there.
+        reads: backbone whose column gives it what that column of stage 1 will be made of.
     """
 
     weights_name: str
+    reads: str
 
     def exported(self) -> tuple[dict[str, Any], dict[str, Any]]:
         """Tensors by name, and the network's own settings."""
 
 
-def write_weights(folder: Path, estimators: Sequence[Estimator], card: Mapping[str, Any]) -> None:
+def write_weights(folder: Path, model: Model, card: Mapping[str, Any]) -> None:
     """Write what stage 1 can run, each as `<name>.safetensors` beside `<name>.json`.
 
     The file carries the card too (`avfd.cards`), for whoever copies it alone.
 
     Args:
         folder: made where anything is written.
-        estimators: those of one training; those that export nothing are passed over.
-        card: what stands on every card, see `card_of`.
+        model: of one training; its members that export nothing are passed over.
+        card: what stands on every card, see `card_of`; of columns each has its own.
     """
     from safetensors.torch import save
 
-    for estimator in estimators:
-        if not isinstance(estimator, Exports):
-            continue
+    for member, estimator in exporting(model).items():
         tensors, settings = estimator.exported()
         name = estimator.weights_name
-        facts = {"name": name, "origin": "trained here", "settings": settings, **card}
+        keys = model.options.members[member].modalities
+        own = {about: {k: card[about][k] for k in keys} for about in ("columns", "inputs")}
+        facts = {"name": name, "origin": "trained here", "settings": settings, **card, **own}
         folder.mkdir(exist_ok=True)
         path = folder / f"{name}.safetensors"
         path.write_bytes(save({n: tensors[n] for n in sorted(tensors)}, carried(facts)))
@@ -64,6 +65,28 @@ def write_weights(folder: Path, estimators: Sequence[Estimator], card: Mapping[s
         file = {"sha256": digest, "bytes": stat.st_size, "mtime_ns": stat.st_mtime_ns}
         text = json.dumps({**facts, "file": file}, indent=2, ensure_ascii=False)
         path.with_suffix(".json").write_text(text + "\n", encoding="utf-8")
+
+
+def exporting(model: Model) -> dict[str, Exports]:
+    """Member → estimator, of those that export anything."""
+    return {name: each for name, each in model.members_.items() if isinstance(each, Exports)}
+
+
+def unread_notes(models: Sequence[Model], columns: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """A sentence for each network whose weights an extract would refuse: another column taught it.
+
+    Args:
+        models: one a fold; of folds no weights are written.
+        columns: as in run.json.
+    """
+    return [
+        f"{each.weights_name} was trained on {columns[key]['name']}, and a column of that name is "
+        f"made from {each.reads}: extract will refuse these weights."
+        for model in models[: len(models) == 1]
+        for member, each in exporting(model).items()
+        for key in model.options.members[member].modalities
+        if columns[key]["spec"]["name"] != each.reads
+    ]
 
 
 def write_taught(folder: Path, model: Model, plan: Plan, fold: Fold, opened: Opened) -> None:

@@ -99,8 +99,8 @@ class Cnn3dShape(MapSettings):
     """
 
     retired: ClassVar[Mapping[str, str]] = {
-        "hop_frames": "step_frames sets it in training, --backbone emo-cnn3d:hop_frames of a column",
-        "pad": "--backbone emo-cnn3d:pad sets it of a column",
+        "hop_frames": "step_frames sets it of training, --backbone emo-cnn3d:hop_frames of columns",
+        "pad": "--backbone emo-cnn3d:pad sets it of columns",
     }
     idle: ClassVar[tuple[str, ...]] = ("dropout",)
 

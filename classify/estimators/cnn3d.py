@@ -91,6 +91,7 @@ class Cnn3d(NetworkEstimator):
     scored_at_once = 16
     settings: Cnn3dSettings
     weights_name = "emo-cnn3d"
+    reads = "faces"
     _fresh = False
     _started: Start | None = None
 

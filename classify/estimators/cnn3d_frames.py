@@ -53,6 +53,7 @@ class Cnn3dFrames(NetworkEstimator):
     scored_at_once = 4
     settings: Cnn3dFramesSettings
     weights_name = "emo-cnn3d-frames"
+    reads = "faces"
     module_: PlainCnn3d
 
     @property

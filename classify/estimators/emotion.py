@@ -32,12 +32,12 @@ if TYPE_CHECKING:
 class EmotionNetwork(NetworkEstimator):
     """A network of `avfd.nets` that looks at one modality's vectors through time.
 
+    Those that stage 1 runs as a column say how (`classify.trained_weights.Exports`).
+
     Attributes:
-        weights_name: what its weights are called in stage 1.
         facts_type: the dataclass of the network's own settings.
     """
 
-    weights_name: ClassVar[str]
     facts_type: ClassVar[type[Any]]
     takes = ("audio",)
     needs = ("audio",)
@@ -94,6 +94,7 @@ class EmoLstm(EmotionNetwork):
     """LSTM 64 → LSTM 32 → dense 32 (EMO_s) → classes, on windows of 3 s."""
 
     weights_name = "emo-lstm"
+    reads = "compare2016"
     facts_type = EmoLstmSettings
     default_windows = (3, 1)
     presets: ClassVar = {
@@ -126,7 +127,8 @@ class EmoLstm(EmotionNetwork):
         return {"classes": self.options.classes, "inputs": self.inputs["audio"].dim}
 
     def check_inputs(self) -> None:
-        _need_vectors(self, "compare2016")
+        _need_vectors(self, self.reads)
+        _refuse_repetition(self, self.settings.rate_hz)
         _refuse_shift(self)
 
     def network(self) -> nn.Module:
@@ -200,7 +202,6 @@ MLP_PAPER = MlpTraining()
 class Mlp(EmotionNetwork):
     """1024-512-256 on a whole utterance; shorter ones are filled up with zeros, longer ones cut."""
 
-    weights_name = "mlp"
     facts_type = MlpSettings
     presets: ClassVar = {
         "paper": MLP_PAPER,
@@ -225,6 +226,7 @@ class Mlp(EmotionNetwork):
 
     def check_inputs(self) -> None:
         _need_vectors(self, "emobase2010")
+        _refuse_repetition(self, self.settings.rate_hz)
 
     def network(self) -> nn.Module:
         from avfd.nets.mlp import EmoMlp
@@ -258,6 +260,7 @@ class ResNet18(EmotionNetwork):
     """A map of MFCCs a second → 512 features; a clip's logits are the mean over its seconds."""
 
     weights_name = "resnet18"
+    reads = "mfcc"
     facts_type = ResNet18Settings
     presets: ClassVar = {
         "paper": RESNET_PAPER,
@@ -271,7 +274,7 @@ class ResNet18(EmotionNetwork):
 
     def check_inputs(self) -> None:
         if len(self.inputs["audio"].shape) != 2:
-            raise _unfit(self, "maps [coefficients, frames]", "mfcc")
+            raise _unfit(self, "maps [coefficients, frames]", self.reads)
 
     def network(self) -> nn.Module:
         from avfd.nets.resnet18 import AudioResNet18
@@ -307,6 +310,19 @@ def _refuse_shift(estimator: EmoLstm) -> None:
             found=estimator.settings.shift_bands,
             accepted="0",
             next_step="leave it out, or take --model mel-cnn --audio mel",
+        )
+
+
+def _refuse_repetition(estimator: EmotionNetwork, rate_hz: int) -> None:
+    """Refuse more steps a second than the column has: they would only be repeated."""
+    there = estimator.inputs["audio"].rate_hz
+    if rate_hz > there:
+        raise InputError(
+            "the column has fewer rows a second",
+            where=f"--model {estimator.name}:rate_hz",
+            found=rate_hz,
+            accepted=f"1 to {there}",
+            next_step=f"ask for {estimator.name}:rate_hz={there}, or less",
         )
 
 

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 from avfd.errors import AvfdError, InputError
+from avfd.specs import BackboneSpec
 from extract.backbones._network import NetworkBackbone
+from extract.backbones._trained_on import check_column, check_crops
+from extract.backbones.base import build
 from extract.weights.finding import card_path, read_card
+
+log = logging.getLogger(__name__)
 
 Settings = TypeVar("Settings", bound=Any)
 
@@ -27,8 +33,13 @@ class TrainedBackbone(NetworkBackbone):
     cards: Mapping[str, Mapping[str, Any]]
 
     def check(self, files: Mapping[str, Path]) -> None:
-        """Refuse what cannot work; only loading shows it, as the card decides the sizes."""
+        """Refuse what cannot work, or saw something else in training than it would see here.
+
+        The first only loading shows, as the card decides the sizes.
+        """
         super().check(files)
+        for name, path in files.items():
+            self.check_trained_on(name, path)
         try:
             self.load(files)
         except AvfdError:
@@ -46,6 +57,67 @@ class TrainedBackbone(NetworkBackbone):
         self._paths = dict(files)
         super().load(files, device)
 
+    def check_trained_on(self, weights: str, path: Path) -> None:
+        """Refuse weights whose card says that they saw something else than they would see here.
+
+        Of a run's card that says nothing of it, a warning.
+
+        Args:
+            weights: name of the file.
+            path: the file.
+        """
+        card = read_card(path)
+        inputs = card.get("inputs")
+        if not inputs:
+            if card.get("origin") == "trained here":
+                log.warning(
+                    "the card of %s does not say how the column was made that it was trained on, "
+                    "so what it sees here may be something else: train it again to be sure",
+                    path,
+                )
+            return
+        try:
+            for trained in inputs.values():
+                if self.spec.reads:
+                    check_column(trained, self.spec, self._read, path)
+                else:
+                    check_crops(trained, self.spec, self._given, path)
+        except (AttributeError, KeyError, TypeError) as error:
+            raise InputError(
+                "the card of the weights does not say what they were trained on",
+                where=path,
+                found=f"inputs: {inputs}",
+                next_step="take the file and its card as `avfd fit` wrote them",
+            ) from error
+
+    @property
+    def _read(self) -> BackboneSpec:
+        """Of the column that it reads."""
+        from extract.backbones import load_all
+
+        load_all()
+        assert self.spec.reads
+        return build(self.spec.reads).spec
+
+    @property
+    def _given(self) -> dict[str, object]:
+        """Options that are not the default ones."""
+        own = {f.name: getattr(self.options, f.name) for f in fields(self.options)}
+        default = type(self.options)()
+        return {name: value for name, value in own.items() if value != getattr(default, name)}
+
+    def check_read(self, weights: str, shape: tuple[int, ...]) -> None:
+        """Refuse weights that were trained on vectors of another shape than the column's."""
+        read = self._read
+        if shape != read.shape:
+            raise InputError(
+                "the network was trained on another column than it would read here",
+                where=self._paths[weights],
+                found=f"trained on vectors of {list(shape)}",
+                accepted=f"{list(read.shape)}, as {read.name} has them",
+                next_step=f"train it again with --audio {read.name}",
+            )
+
     def trained(self, weights: str, settings: Settings) -> Settings:
         """The settings with what the card says instead.
 
@@ -60,6 +132,7 @@ class TrainedBackbone(NetworkBackbone):
         known = get_type_hints(type(settings))
         if not isinstance(said, Mapping):
             raise TypeError(f"settings: {said}")
+        said = {n: v for n, v in said.items() if n not in getattr(settings, "retired", ())}
         odd = [f"{name}={said[name]!r}" for name in said if not _fits(said[name], known.get(name))]
         if unknown := sorted(set(said) - set(known)):
             raise InputError(

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -125,6 +126,26 @@ class EmoLstm(TrainedBackbone):
             source="thesis (Gino), 4.6.1: LSTM_I, trained here",
         )
 
+    def check(self, files: Mapping[str, Path]) -> None:
+        """As of every trained network; other rows than in training are said, once."""
+        super().check(files)
+        trained, options = self.network.settings.rate_hz, self.options
+        means = options.rows == "mean" or options.seen_hz == READS_HZ
+        if trained == options.seen_hz and means:
+            return
+        asked = f"rate_hz={trained},rows=mean" if trained < READS_HZ else f"rate_hz={READS_HZ}"
+        log.warning(
+            "%s was trained on %d rows a second%s and sees %d%s here; %s:%s gives it what it was "
+            "trained on",
+            options.weights,
+            trained,
+            _way(trained, "mean"),
+            options.seen_hz,
+            _way(options.seen_hz, options.rows),
+            NAME,
+            asked,
+        )
+
     def build_network(self, states: Mapping[str, Mapping[str, Tensor]]) -> nn.Module:
         from avfd.nets.emo_lstm import EmoLstm as Network
         from extract.nets.loading import loaded
@@ -132,13 +153,7 @@ class EmoLstm(TrainedBackbone):
         name, options = self.options.weights, self.options
         settings = self.trained(name, replace(LSTM[options.preset], dense_units=options.dim))
         self.check_told(name, "dim", settings.dim, options.dim)
-        if settings.rate_hz != options.seen_hz:
-            log.info(
-                "%s was trained on %d rows a second and now sees %d",
-                name,
-                settings.rate_hz,
-                options.seen_hz,
-            )
+        self.check_read(name, (settings.inputs,))
         return loaded(partial(Network, settings), states[name], name)
 
     def windows(self, block: ColumnBlock) -> Windows:
@@ -179,6 +194,11 @@ class EmoLstm(TrainedBackbone):
     def _kept_hz(self) -> int:
         """Of 100 vectors a second, how many are kept; 100 where they were sampled before."""
         return self.options.rate_hz if self.options.sample == "vectors" else READS_HZ
+
+
+def _way(rate_hz: int, rows: str) -> str:
+    """How rows come to that rate, in words; nothing where every row counts."""
+    return "" if rate_hz >= READS_HZ else {"mean": " (means)", "nearest": " (the nearest)"}[rows]
 
 
 def edged(

@@ -100,6 +100,7 @@ class ResNet18(TrainedBackbone):
         name = self.options.weights
         settings = self.trained(name, self.options.settings)
         self.check_told(name, "width", settings.width, self.options.settings.width)
+        self.check_read(name, (settings.coefficients, settings.frames))
         tensors = {n: t for n, t in states[name].items() if not n.startswith("fc.")}
         return loaded(partial(resnet18_features, settings), tensors, name)
 
