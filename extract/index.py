@@ -115,7 +115,7 @@ def index_dataset(
     with scans.scan_pool(workers or core_count()) as pool:
         source = _source(facts, pool)
         clips, notes = read_clips(source)
-        clips = _grouped(source, _scanned(facts, clips, before, pool, progress))
+        clips = _grouped(source, _scanned(facts, clips, before, pool, progress, notes))
     change = _tell_cache(home, facts, clips)
     write_table(clips, home.clip_table(dataset))
     facts.notes.extend([*notes.lines(), *_strange(facts.layout, clips)])
@@ -237,10 +237,15 @@ def _scanned(
     before: Sequence[Clip],
     pool: ScanPool,
     progress: Progress,
+    notes: base.Notes,
 ) -> list[Clip]:
     """The clips, measured; those of the last index that are unchanged keep what it found."""
+
+    def note(why: str, path: str) -> None:
+        notes.count(f"files could not be read to the end: {why}", path)
+
     clips = scans.with_stat(clips, _roots(facts))
-    measured = scans.with_media(clips, _roots(facts), before, pool, progress)
+    measured = scans.with_media(clips, _roots(facts), before, pool, progress, note)
     return [_with_segments_inside(clip) for clip in measured]
 
 

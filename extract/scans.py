@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from extract.media import MediaFacts
 
 Progress = Callable[[int, int, str], None]
+Note = Callable[[str, str], None]
 
 STAT_THREADS = 16  # a network disk answers many questions at once
 MEMORY_LIMIT_BYTES = 8 << 30
@@ -124,21 +125,32 @@ def _stat(roots: Roots, clip: Clip) -> Clip:
     )
 
 
+def _unheard(why: str, path: str) -> None:
+    """Nobody wants to know."""
+
+
 def with_media(
     clips: Sequence[Clip],
     roots: Roots,
     previous: Iterable[Clip],
     pool: ScanPool,
     progress: Progress,
+    note: Note = _unheard,
 ) -> list[Clip]:
-    """The clips with what their media measure; one that cannot be read gets its `problem`."""
+    """The clips with what their media measure; one that cannot be read gets its `problem`.
+
+    Args:
+        note: told of each file that could only be read in part: why, and its path below the root.
+    """
     before = {clip.key: clip for clip in previous if clip.problem is None}
     known = [_reused(clip, before.get(clip.key)) for clip in clips]
     missing = [clip for clip, found in zip(clips, known, strict=True) if found is None]
     files = list(dict.fromkeys(file for clip in missing for file in roots.files(clip)))
     facts: dict[MediaFile, MediaFacts | Crash] = {}
     for done, outcome in enumerate(pool.run(files), start=1):
-        facts[outcome.item] = _told(outcome.result, roots)
+        facts[outcome.item] = told = _told(outcome.result, roots)
+        if not isinstance(told, Crash) and told.stopped:
+            note(told.stopped, roots.hide(str(outcome.item.path)))
         progress(done, len(files), "")
     return [
         found or _measured(clip, [facts[file] for file in roots.files(clip)])

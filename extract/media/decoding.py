@@ -76,7 +76,7 @@ class Decoding(Iterator[AudioChunk | VideoFrame]):
                 lines = {m: line for m in part.modalities if (line := self._line(m, source))}
                 for modality in set(part.modalities) - set(lines):
                     self.problems[modality] = _no_track(modality, clip)
-                yield from read(source, lines, self.problems)
+                yield from read(source, lines, self.problems, self.notes)
                 self._conclude(source, lines)
         except MediaError as error:
             for modality in part.modalities:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -19,11 +18,9 @@ if TYPE_CHECKING:
 
 Line = SoundLine | PictureLine
 
-_LOG = logging.getLogger(__name__)
-
 
 def read(
-    source: Source, lines: dict[str, Line], problems: dict[str, AvfdError]
+    source: Source, lines: dict[str, Line], problems: dict[str, AvfdError], notes: list[str]
 ) -> Iterator[AudioChunk | VideoFrame]:
     """Everything of the lines' windows, in the order in which the file carries it.
 
@@ -31,10 +28,11 @@ def read(
         source: the open file.
         lines: modality → its line; each counts what it handed on and lost.
         problems: where a track that cannot be used is filed; the other goes on.
+        notes: where a sentence goes on a file that cannot be read to its end.
     """
     streams = {"audio": source.audio, "video": source.video}
     by_index = {stream.index: m for m in lines if (stream := streams[m]) is not None}
-    for packet in _packets(source, list(by_index)):
+    for packet in _packets(source, list(by_index), notes):
         # A flushing packet has no index of its own, only its stream.
         modality = by_index[packet.stream.index]
         if modality in problems or lines[modality].done:
@@ -51,7 +49,7 @@ def read(
             yield from line.finish()
 
 
-def _packets(source: Source, indices: list[int]) -> Iterator[Packet[Stream]]:
+def _packets(source: Source, indices: list[int], notes: list[str]) -> Iterator[Packet[Stream]]:
     """The packets of the tracks, up to the first place that cannot be read past."""
     import av
 
@@ -60,7 +58,7 @@ def _packets(source: Source, indices: list[int]) -> Iterator[Packet[Stream]]:
     try:
         yield from source.container.demux(*[source.container.streams[i] for i in indices])
     except av.FFmpegError as error:
-        _LOG.warning("%s: reading stopped early: %s", source.path, error.strerror)
+        notes.append(f"reading stopped early: {error.strerror}")
 
 
 def _frames(packet: Packet[Stream], line: Line) -> list[AvAudioFrame | AvVideoFrame]:

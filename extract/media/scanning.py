@@ -32,6 +32,7 @@ class MediaFacts:
         fps: pictures a second, measured; 0.0 without pictures.
         has_audio, has_video: whether there is such a track with anything in it.
         rotation: degrees counter-clockwise that make the stored picture upright.
+        stopped: why not all of the file could be read; "" where it could.
     """
 
     seconds: float
@@ -41,6 +42,7 @@ class MediaFacts:
     has_audio: bool
     has_video: bool
     rotation: int
+    stopped: str = ""
 
 
 @dataclass
@@ -78,7 +80,8 @@ def scan(path: Path | None, audio_path: Path | None = None) -> MediaFacts:
         return facts if path else _without_video(facts)
     pictures, sound = _scan_file(path), _scan_file(audio_path)
     seconds = max(pictures.seconds, sound.seconds)
-    return replace(pictures, seconds=seconds, has_audio=sound.has_audio)
+    stopped = pictures.stopped or sound.stopped
+    return replace(pictures, seconds=seconds, has_audio=sound.has_audio, stopped=stopped)
 
 
 def _without_video(facts: MediaFacts) -> MediaFacts:
@@ -87,7 +90,7 @@ def _without_video(facts: MediaFacts) -> MediaFacts:
 
 def _scan_file(path: Path) -> MediaFacts:
     with opened(path) as source:
-        spans, picture = _read_packets(source)
+        spans, picture, stopped = _read_packets(source)
         video = source.video and spans.get(source.video.index)
         audio = source.audio and spans.get(source.audio.index)
         if not video and not audio:
@@ -107,14 +110,16 @@ def _scan_file(path: Path) -> MediaFacts:
             has_audio=bool(audio),
             has_video=bool(video),
             rotation=rotation,
+            stopped=stopped,
         )
 
 
-def _read_packets(source: Source) -> tuple[dict[int, _Span], tuple[int, int, int]]:
-    """The span of each track by its index, and the upright size and rotation of the pictures."""
+def _read_packets(source: Source) -> tuple[dict[int, _Span], tuple[int, int, int], str]:
+    """The span of each track by its index, upright size and rotation of the pictures, `stopped`."""
     import av
 
     spans: dict[int, _Span] = {}
+    stopped = ""
     first_picture = _FirstPicture(source)
     streams = [stream for stream in (source.video, source.audio) if stream is not None]
     try:
@@ -124,8 +129,9 @@ def _read_packets(source: Source) -> tuple[dict[int, _Span], tuple[int, int, int
             if times is not None:
                 spans.setdefault(packet.stream_index, _Span()).add(*times)
     except av.FFmpegError as error:
-        _LOG.warning("%s: reading stopped early: %s", source.path, error.strerror)
-    return spans, first_picture.facts()
+        stopped = str(error.strerror)
+        _LOG.warning("%s: reading stopped early: %s", source.path, stopped)
+    return spans, first_picture.facts(), stopped
 
 
 def _packet_times(packet: Packet[Stream], origin_seconds: float) -> tuple[float, float] | None:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -14,8 +16,11 @@ from avfd.cache import Cache
 from avfd.clips import Clip, read_table
 from avfd.errors import InputError, MissingError
 from avfd.home import Home
+from extract import scans
 from extract.datasets.base import BROKEN, LINKED, Notes, Source
 from extract.index import index_dataset
+from extract.media import MediaFacts
+from extract.pool import Outcome
 
 RATE_HZ = 8000
 Sound = Callable[..., Path]
@@ -77,6 +82,19 @@ def test_table_cache_and_report_agree(home, root, sound):
     assert rows_of(home, "mine") == {"fake/a.wav": 2, "other/c.wav": 1, "real/a.wav": 2}
     assert all(clip.has_audio and not clip.has_video for clip in clips.values())
     assert clips["real/a.wav"].bytes == (root / "real/a.wav").stat().st_size
+
+
+def test_files_that_were_read_in_part_are_told(home, root, sound, monkeypatch):
+    sound("a.wav")
+    sound("b.wav")
+    facts = {
+        "a.wav": MediaFacts(1.0, 0, 0, 0.0, True, False, 0, stopped="Input/output error"),
+        "b.wav": MediaFacts(1.0, 0, 0, 0.0, True, False, 0),
+    }
+    pool = SimpleNamespace(run=lambda files: [Outcome(f, facts[f.path.name]) for f in files])
+    monkeypatch.setattr(scans, "scan_pool", lambda workers: nullcontext(pool))
+    said = "1 files could not be read to the end: Input/output error (a.wav)"
+    assert said in index(home, "mine", root).notes
 
 
 def test_the_home_remembers_the_call(home, root, sound):
