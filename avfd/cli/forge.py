@@ -61,6 +61,7 @@ def forge(
     """Make fakes of a data set's real clips, each with a real twin of the same joins and codec."""
     from extract.forge import ForgeOptions
     from extract.forge import forge as make
+    from extract.media.decoding import decode_threads
 
     if extent not in EXTENTS:
         raise InputError(
@@ -77,6 +78,7 @@ def forge(
     )
     if extent == "whole" and told.kinds == ("both-swap",):
         say("both-swap is always a part of the clip: --extent whole changes nothing")
+    decode_threads()  # refused once here, not clip by clip
     with progress("forging") as update:
         report = make(Home.at(home), dataset, Path(into), told, update, workers)
     if json:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import replace
 
 import pytest
 
+from avfd.cli import run
 from avfd.cli.data import _tell_extract
 from extract.batching import Work
 from extract.run import ColumnCount, ExtractReport
@@ -77,3 +79,14 @@ def test_gc_is_named_where_it_would_free_something_worth_while(told):
         "`avfd cache gc` would free 95.0 MiB that commits have replaced"
     ]
     assert told(replaced=1000) == [SUMMARY]
+
+
+@pytest.mark.parametrize("command", ["extract --backbone mel", "forge --into made"])
+def test_decoder_threads_that_are_no_number_are_refused_before_any_clip(
+    command, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.setenv("AVFD_DECODE_THREADS", "many")
+    monkeypatch.setattr(sys, "argv", ["avfd", *command.split(), "--home", str(tmp_path)])
+    assert run() == 2
+    said = capsys.readouterr().err
+    assert "AVFD_DECODE_THREADS: not a number of decoder threads; found: 'many'" in said
