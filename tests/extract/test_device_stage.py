@@ -117,6 +117,19 @@ def test_several_devices_share_the_work(
     assert statuses.count(DONE) == 24
 
 
+@pytest.mark.parametrize("device", ["cpu", "cpu-batched"])
+def test_a_network_that_finds_no_memory_ends_the_run_in_one_sentence(
+    device: str, extracts: ModuleType, home: Home, weights: None
+) -> None:
+    run = extracts.start(home, ["net-too-large"], "small_networks", device=device, limits={})
+    status, _, error = run.end()
+    assert (status, error.strip()) == (
+        2,
+        "a worker could not be built; found: OutOfMemoryError: CUDA out of memory. Tried to "
+        "allocate 2.00 GiB.; next: take fewer --workers, or fewer networks at once",
+    )
+
+
 def test_a_clip_that_kills_the_devices_process_costs_itself_only(
     extracts: ModuleType, few: Home, weights: None
 ) -> None:

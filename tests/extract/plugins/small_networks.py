@@ -160,6 +160,18 @@ class Faces(Net):
         return Windows(block.crops, block.first_slot, block.valid)
 
 
+@register("net-too-large", Options())
+class TooLarge(Seconds):
+    """There is no memory to load it."""
+
+    spec = replace(SECONDS, name="net-too-large")
+
+    def build_network(self, states: Mapping[str, Mapping[str, "Tensor"]]) -> "nn.Module":
+        import torch
+
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
+
+
 def _bad(name: str, deed: Callable[["Tensor"], object]) -> None:
     class Bad(Seconds):
         spec = replace(SECONDS, name=name)
