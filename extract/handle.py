@@ -39,6 +39,8 @@ for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
     signal.signal(number, signal.SIG_IGN)
 boot = json.loads(sys.argv[1])
 sys.path[:] = boot.pop("path")
+from extract.orphans import die_with
+die_with(boot.pop("parent"))
 from extract.worker import serve
 serve(**boot)
 """

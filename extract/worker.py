@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import ctypes
 import logging
 import os
 import resource
-import signal
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
@@ -17,8 +15,6 @@ from extract.arenas import share_memory_between_threads
 from extract.boxes import receive, send
 
 log = logging.getLogger(__name__)
-
-_PR_SET_PDEATHSIG = 1  # <sys/prctl.h>
 
 
 @dataclass(frozen=True)
@@ -69,16 +65,14 @@ class Unusable(Exception):
     """Raised by work where the process itself is spoilt: other items would fail in it, too."""
 
 
-def serve(fd: int, parent: int, memory_limit_bytes: int, log_level: int) -> None:
+def serve(fd: int, memory_limit_bytes: int, log_level: int) -> None:
     """Answer items that arrive on `fd` until the parent closes it.
 
     Args:
         fd: the worker's end of a duplex pipe; first the builder of the work arrives, then items.
-        parent: process id of the parent; where it is gone already, the worker leaves at once.
         memory_limit_bytes: allocations beyond it raise MemoryError; 0: no limit.
         log_level: level of the worker's logging, on stderr.
     """
-    die_with(parent)
     share_memory_between_threads()
     logging.basicConfig(level=log_level)
     if memory_limit_bytes:
@@ -88,13 +82,6 @@ def serve(fd: int, parent: int, memory_limit_bytes: int, log_level: int) -> None
         answer_all(Connection(fd))
     except (EOFError, ConnectionError):
         return
-
-
-def die_with(parent: int) -> None:
-    """Have the kernel kill this process when its parent goes, even by SIGKILL."""
-    ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != parent:  # it went before the kernel was asked
-        os._exit(1)
 
 
 def answer_all(connection: Connection) -> None:
