@@ -117,11 +117,28 @@ def card_path(path: Path) -> Path:
 
 
 def read_card(path: Path) -> dict[str, Any]:
-    """What stands on the card beside a model file, else on that which it carries; {}: on none."""
+    """What stands on the card beside a model file, else on that which it carries; {}: on none.
+
+    A card beside it that is another file's gives way to the one that it carries.
+    """
+    beside, own = _card_beside(path), card_in(path)
+    if not own or (beside and _is_of(beside, path)):
+        return beside
+    return {**own, "file": {"sha256": file_sha256(path)}}
+
+
+def _is_of(card: Mapping[str, Any], path: Path) -> bool:
+    """Whether a card is this file's."""
+    known, stat = card.get("file", {}), path.stat()
+    same = (known.get("bytes"), known.get("mtime_ns")) == (stat.st_size, stat.st_mtime_ns)
+    return same or known.get("sha256") == file_sha256(path)
+
+
+def _card_beside(path: Path) -> dict[str, Any]:
+    """What stands on the card beside a model file; {} where there is none."""
     card = card_path(path)
     if not card.is_file():
-        own = card_in(path)
-        return {**own, "file": {"sha256": file_sha256(path)}} if own else {}
+        return {}
     try:
         found = json.loads(card.read_bytes())
     except ValueError as error:

@@ -24,6 +24,7 @@ from extract import weights
 from extract.backbones import build, load_all
 from extract.nets.emo_settings import CNN3D, FRAMES
 from extract.run.plan import make_plan
+from extract.weights.finding import file_sha256, read_card
 
 load_all()
 LSTM = EmoLstmSettings(units=8, second_units=6)
@@ -194,6 +195,15 @@ def test_a_copy_of_a_trained_file_alone_brings_its_training_clips(
     found = weights.find("emo-lstm", home)
     assert (found.origin, found.sha256) == ("trained here", added.sha256)
     assert {name: found.card[name] for name in seen} == seen
+
+
+def test_a_card_that_is_another_files_gives_way_to_the_one_in_the_file(tmp_path: Path) -> None:
+    path = carrying(tmp_path / "emo-lstm.safetensors", {"training_keys": ["d/own.wav"]})
+    beside = {"training_keys": ["d/other.wav"], "origin": "trained here"}
+    for digest, key in ((file_sha256(path), "d/other.wav"), ("ab" * 32, "d/own.wav")):
+        card = json.dumps(beside | {"file": {"sha256": digest}})
+        path.with_suffix(".json").write_text(card)
+        assert read_card(path)["training_keys"] == [key]
 
 
 def test_weights_that_no_run_made_are_called_so(home: Home, tmp_path: Path) -> None:
