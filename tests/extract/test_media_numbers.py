@@ -48,9 +48,7 @@ def test_sound_without_any_number_is_refused_by_name(tmp_path: Path, make_audio:
         list(clip)
 
 
-def test_unscaled_sound_is_refused_with_their_own_peak(
-    tmp_path: Path, make_audio: Maker
-) -> None:
+def test_unscaled_sound_is_refused_with_their_own_peak(tmp_path: Path, make_audio: Maker) -> None:
     samples = np.full((1, 16_000), -30_000.5, np.float32)
     make_audio(tmp_path / "a.wav", samples, codec="pcm_f32le")
     clip = Clip("d/c", audio_path="a.wav")
@@ -59,7 +57,7 @@ def test_unscaled_sound_is_refused_with_their_own_peak(
         assert isinstance(chunk, AudioChunk)
         tap.push(chunk)
     (block,) = tap.finish()
-    with pytest.raises(InputError, match="found: samples up to 30000.5; accepted"):
+    with pytest.raises(InputError, match=r"found: samples up to 30000\.5; accepted"):
         build("loudness").audio(block)
 
 
