@@ -98,8 +98,9 @@ bench-cache: $(INSTALLED) ## the cache against plain NumPy files
 bench-fit: $(INSTALLED) ## an epoch from cached columns against .npy files; the time of a table
 	$(BIN)/python -m benchmarks.fit
 
-bench-extract: weights ## an extract against its parts; one pass against many; against a plain loop
+bench-extract: weights ## an extract against its parts; one pass against many; a plain loop; long clips
 	$(BIN)/python -m benchmarks.extract
+	$(BIN)/python -m benchmarks.long_clips
 	$(BIN)/python -m benchmarks.columns
 
 bench-gpu: weights ## seconds of media a second of each network on a GPU, in batches and one at a time
