@@ -9,6 +9,7 @@ avfd-home/
   runs/<name>/                    fitted models
   trials/                         searches for settings, to go on with
   locks/                          one lock file a data set
+  compiled/                       what `extract --compile` has made of networks
   spool/                          large results on their way to the cache; files without a name
 ```
 """
