@@ -26,7 +26,7 @@ TABLE_ARGS = $(DATASET:%=--dataset % --stand-ins) $(TEST_DATASET:%=--test-datase
   $(EMOTIONS:%=--emotions %) $(ARGS)
 
 .PHONY: tables $(TABLES:%=table-%) help venv weights demo test docs check format format-check lint types imports \
-  wheel-check bench bench-cache bench-fit bench-extract bench-gpu bench-cli bench-kill bench-bad-media clean clean-venv
+  wheel-check bench bench-compiled bench-cache bench-fit bench-extract bench-gpu bench-cli bench-kill bench-bad-media clean clean-venv
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -105,6 +105,9 @@ bench-extract: weights ## an extract against its parts; one pass against many; a
 
 bench-gpu: weights ## seconds of media a second of each network on a GPU, in batches and one at a time
 	$(BIN)/python -m benchmarks.gpu
+
+bench-compiled: weights ## networks through torch.compile against the plain ones
+	$(BIN)/python -m benchmarks.compiled
 
 bench-cli: $(INSTALLED) ## how long avfd --help takes
 	$(BIN)/python -m benchmarks.cli
