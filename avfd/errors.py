@@ -88,6 +88,10 @@ class StoreError(AvfdError, OSError):
         return self._message()
 
 
+class SpoolError(StoreError):
+    """No room for a large result on its way; the store itself may be well."""
+
+
 class Stopped(Exception):
     """A signal ended the command after what was finished had been kept.
 

@@ -20,13 +20,15 @@ def prepare_compiler(folder: Path, device: str) -> None:
     """Have this process compile for a device, one file at a time.
 
     Args:
-        folder: what is compiled is kept there, unless $TORCHINDUCTOR_CACHE_DIR says otherwise.
+        folder: what is compiled is kept there, unless $TORCHINDUCTOR_CACHE_DIR says otherwise; in
+            PyTorch's own temporary folder if there is a space in this one's path.
         device: "cpu" or "cuda:N".
 
     Raises:
         MissingError: a try of two operations fails; it says why.
     """
-    os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(folder))
+    if len(str(folder).split()) == 1:  # it gives its paths to the compiler unquoted
+        os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(folder))
     import torch
     import torch._dynamo.config
     import torch._inductor.config

@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from avfd.errors import StoreError
+from avfd.errors import SpoolError
 
 SPOOL_BYTES = 64 << 20
 """Size from which on an array is kept in a file, by default."""
@@ -48,7 +48,7 @@ class Spool:
         """A file for an array of that shape; None where it is small enough for memory.
 
         Raises:
-            StoreError: the file cannot be made.
+            SpoolError: the file cannot be made.
         """
         size = int(np.prod(shape, dtype=np.int64)) * np.dtype(dtype).itemsize
         if size < max(1, self.least_bytes):
@@ -86,7 +86,7 @@ class Sheet:
         """Write rows [n, ...] to these places along the first axis [n], which ascend.
 
         Raises:
-            StoreError: the disk is full.
+            SpoolError: the disk is full.
         """
         row_bytes = self.array.strides[0]
         with _disk_errors(self._folder):
@@ -168,7 +168,7 @@ def _disk_errors(folder: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise StoreError(
+        raise SpoolError(
             "a large result cannot be kept on its way to the cache",
             where=folder,
             found=error.strerror or type(error).__name__,

@@ -58,7 +58,8 @@ def drop_clips(root: zarr.Group, columns: Sequence[str], keys: Sequence[str]) ->
             found=", ".join(sorted(unknown)[:3]),
             accepted="clip keys, as the clip table has them, one a line",
         )
-    entries = np.flatnonzero(np.isin(clips.key, list(keys)))
+    wanted = set(keys)
+    entries = np.flatnonzero([key in wanted for key in clips.key.tolist()])
     names = dict.fromkeys(columns or column_names(root))
     return [_emptied(column_group(root, name), name, clips, entries) for name in names]
 

@@ -55,10 +55,13 @@ def replaced_bytes(store: Store) -> int | None:
     """What a collection would free now, retired rows aside; None on an object store.
 
     Much cheaper than `collect` with `dry_run`, which looks at every tag by itself.
+
+    Raises:
+        StoreError: another process writes just now, or there is no room for a copy of the lists.
     """
     if store.folder is None:
         return None
-    with store.locked(), tempfile.TemporaryDirectory() as name:
+    with store.locked(wait=False), tempfile.TemporaryDirectory() as name:
         copy = _shadow(store.folder, Path(name))
         readers = pinned(store.pins)
         return _sweep(copy, readers, _cutoff(store), dry_run=True)[1].bytes_deleted

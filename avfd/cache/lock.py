@@ -29,10 +29,11 @@ NAME_BYTES = 200
 
 
 @contextmanager
-def write_lock(paths: Sequence[Path]) -> Iterator[None]:
+def write_lock(paths: Sequence[Path], wait: bool = True) -> Iterator[None]:
     """Hold every lock file exclusively, waiting for each; always taken in the order given.
 
     Raises:
+        BlockingIOError: another process holds one, and it was not to wait.
         Stopped: a signal came while it waited.
     """
     held: list[int] = []
@@ -40,7 +41,7 @@ def write_lock(paths: Sequence[Path]) -> Iterator[None]:
         for path in paths:
             path.parent.mkdir(parents=True, exist_ok=True)
             held.append(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666))
-            _take(held[-1], path)
+            _take(held[-1], path, wait)
             _sign(held[-1], f"process {os.getpid()} on {socket.gethostname()}")
         yield
     finally:
@@ -48,11 +49,13 @@ def write_lock(paths: Sequence[Path]) -> Iterator[None]:
             os.close(descriptor)
 
 
-def _take(descriptor: int, path: Path) -> None:
+def _take(descriptor: int, path: Path, wait: bool) -> None:
     """Lock the file; where another process holds it, say so once and wait."""
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
+        if not wait:
+            raise
         with _ended_by_signals():
             holder = os.pread(descriptor, NAME_BYTES, 0).decode(errors="replace").strip()
             who = holder or "another process"

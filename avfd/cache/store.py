@@ -52,14 +52,17 @@ class Store:
         return self.folder / "readers" if self.folder else self.lock_path.with_suffix(".readers")
 
     @contextmanager
-    def locked(self) -> Iterator[None]:
+    def locked(self, wait: bool = True) -> Iterator[None]:
         """Hold the data set's lock and, for a folder, the folder's own.
 
         Icechunk cannot detect conflicts on a plain file system, so two homes that share a cache
         folder must meet at one lock; on object stores its commit does.
+
+        Raises:
+            StoreError: another process holds one, and it was not to wait.
         """
         inner = [self.folder / "write.lock"] if self.folder else []
-        with store_errors(self.url), write_lock([self.lock_path, *inner]):
+        with store_errors(self.url), write_lock([self.lock_path, *inner], wait):
             yield
 
     def read(self, snapshot_id: str) -> zarr.Group:

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from avfd.cli.options import DatasetOption, HomeOption, JsonOption, VerboseOption
 from avfd.cli.output import announced, emit_json, progress, say, set_up_logging, size, table
-from avfd.errors import InputError
+from avfd.errors import InputError, StoreError
 from avfd.home import Home
 
 if TYPE_CHECKING:
     from extract.batching import Work
     from extract.index import IndexReport
     from extract.run import ExtractReport
+
+log = logging.getLogger(__name__)
 
 SHOWN_FAILURES = 20
 SHOWN_NOTES = 5
@@ -167,19 +170,27 @@ def extract(
             weights=weights or (),
             progress=announced(update),
         )
-    emit_json(report) if json else _tell_extract(report, _replaced(at, report.dataset))
+    emit_json(report) if json else _tell_extract(report)
+    if report.clips and not json:
+        _tell_replaced(at, report.dataset)
     if strict and report.failures:
         raise typer.Exit(3)
 
 
-def _replaced(home: Home, dataset: str) -> int:
-    """Bytes of the data set's cache that commits have replaced; 0 where that takes long to know."""
+def _tell_replaced(home: Home, dataset: str) -> None:
+    """How much `avfd cache gc` would free; nothing where that is not known at once."""
     from avfd.cli.cache import open_cache
 
-    return open_cache(home, dataset)[1].replaced_bytes() or 0
+    try:
+        replaced = open_cache(home, dataset)[1].replaced_bytes() or 0
+    except StoreError as error:
+        log.debug("what a collection would free is not known: %s", error)
+        return
+    if replaced >= WORTH_FREEING_BYTES:
+        say(f"`avfd cache gc` would free {size(replaced)} that commits have replaced")
 
 
-def _tell_extract(report: ExtractReport, replaced: int) -> None:
+def _tell_extract(report: ExtractReport) -> None:
     for failure in report.failures[:SHOWN_FAILURES]:
         say(f"failed: {failure.key} [{failure.column}]: {failure.reason}")
     if len(report.failures) > SHOWN_FAILURES:
@@ -192,8 +203,6 @@ def _tell_extract(report: ExtractReport, replaced: int) -> None:
     )
     for number, work in enumerate(report.devices, 1):
         say(f"device {number} of {len(report.devices)}: {_device(work)}")
-    if replaced >= WORTH_FREEING_BYTES:
-        say(f"`avfd cache gc` would free {size(replaced)} that commits have replaced")
     columns = ["column", "done", "absent", "failed", "pending"]
     rows = [(n, c.done, c.absent, c.failed, c.pending) for n, c in report.columns.items()]
     table(columns, rows, title=f"{report.dataset}: clips")

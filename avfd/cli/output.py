@@ -219,10 +219,14 @@ def cell_len(text: str) -> int:
 def announced(update: Progress) -> Progress:
     """The same progress, with what an extract says before its first clip as a line of its own."""
 
+    begun = False
+
     def told(done: int, total: int, note: str) -> None:
-        if not done and note:
+        nonlocal begun
+        if not begun and note:
             say(f"{total} clips to do, {note}")
-        update(done, total, note if done else "")
+        update(done, total, note if begun else "")
+        begun = True
 
     return told
 

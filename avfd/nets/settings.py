@@ -6,7 +6,6 @@ What the data decide stands in it too, as a card needs it, but cannot be asked f
 A dataclass may say of settings that are not its own, or have no say in a column's numbers:
 
     retired: setting that older cards and models have → what decides it instead.
-    idle: settings of training alone; a column is the same whatever they are.
 """
 
 from __future__ import annotations
@@ -102,7 +101,6 @@ class Cnn3dShape(MapSettings):
         "hop_frames": "step_frames sets it of training, --backbone emo-cnn3d:hop_frames of columns",
         "pad": "--backbone emo-cnn3d:pad sets it of columns",
     }
-    idle: ClassVar[tuple[str, ...]] = ("dropout",)
 
     units: int = 32
     activation: Literal["tanh", "softmax"] = "tanh"
@@ -160,7 +158,6 @@ class FramesCnn3dSettings:
     """
 
     retired: ClassVar[Mapping[str, str]] = {"frames": "--window-seconds sets it"}
-    idle: ClassVar[tuple[str, ...]] = ("dropout", "label")
 
     rows: int = 100
     columns: int = 93
@@ -209,7 +206,6 @@ class EmoLstmSettings:
         "window_seconds": "--window-seconds sets it",
         "hop_seconds": "--hop-seconds sets it",
     }
-    idle: ClassVar[tuple[str, ...]] = ("dropout", "reduction", "rate_hz")
 
     inputs: int = by_data(130, _COLUMN)
     classes: int = by_data(5, _CLASSES)
@@ -269,8 +265,6 @@ class ResNet18Settings:
             extraction gives, other sizes run too.
     """
 
-    idle: ClassVar[tuple[str, ...]] = ("classes", "coefficients", "frames")
-
     classes: int = by_data(8, _CLASSES)
     width: int = 64
     coefficients: int = by_data(10, _COLUMN)
@@ -289,15 +283,3 @@ SETTINGS: Mapping[str, Any] = {
     "resnet18": ResNet18Settings,
 }
 """Name of the weights → settings of the networks that a run trains and an extract runs."""
-
-
-def deciding(weights: object, settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Those of a card's settings that decide a column's numbers as the tensors do.
-
-    Args:
-        weights: their name on the card; of a name that is not in `SETTINGS` all count.
-        settings: as on the card.
-    """
-    kind = SETTINGS.get(str(weights).removesuffix("-small"))
-    no_say = {*getattr(kind, "idle", ()), *getattr(kind, "retired", ())}
-    return {name: value for name, value in settings.items() if name not in no_say}

@@ -157,18 +157,18 @@ def decode(
 
 
 def decode_threads() -> int:
-    """Decoder threads of a clip, by `$AVFD_DECODE_THREADS`; else 1.
+    """Decoder threads of a clip, by `$AVFD_DECODE_THREADS`; else 1. 0: as FFmpeg sees fit.
 
     Raises:
-        InputError: it says no whole number, or less than 1.
+        InputError: it says no whole number.
     """
     text = os.environ.get(THREADS_VARIABLE, "1")
-    if not (text.isascii() and text.isdigit() and int(text) >= 1):
+    if not (text.isascii() and text.isdigit()):
         raise InputError(
             "not a number of decoder threads",
             where=THREADS_VARIABLE,
             found=repr(text),
-            accepted="a whole number, 1 or more",
+            accepted="a whole number; 0: as FFmpeg sees fit",
         )
     return int(text)
 

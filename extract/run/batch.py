@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 from avfd.cache import Cache, ClipResult
-from avfd.errors import Stopped, StoreError
+from avfd.errors import SpoolError, Stopped, StoreError
 from extract.run.plan import Limits
 
 log = logging.getLogger(__name__)
@@ -61,6 +61,9 @@ class Batch:
         """What is finished is stored at the end, also where workers can no longer be started."""
         try:
             yield
+        except SpoolError:  # its file goes with its process; the cache may be elsewhere, too
+            self.commit()
+            raise
         except (StoreError, Stopped):  # it would fail again; it would wait for the lock again
             raise
         except Exception:

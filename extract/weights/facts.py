@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol, cast
 
 from avfd.errors import MissingError
-from avfd.nets.settings import deciding
 from extract.weights import known
 from extract.weights.published_names import meant
 
@@ -187,9 +186,9 @@ class WeightsFile:
 
     @property
     def settings(self) -> Mapping[str, Any]:
-        """What the card says of the network itself, and decides numbers as the tensors do."""
+        """What the card says of the network itself; all of it enters a column's fingerprint."""
         settings = self.card.get("settings")
-        return deciding(self.card.get("name"), settings) if isinstance(settings, Mapping) else {}
+        return settings if isinstance(settings, Mapping) else {}
 
 
 def _known() -> Iterator[Weights]:

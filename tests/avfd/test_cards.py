@@ -9,7 +9,6 @@ import pytest
 from safetensors.numpy import load_file, save_file
 
 from avfd import cards
-from avfd.nets.settings import deciding
 
 CARD = {"name": "emo-lstm", "training_keys": ["d/ä.wav"], "settings": {"units": 8}}
 TENSORS = {"w": np.arange(3, dtype=np.float32)}
@@ -49,15 +48,3 @@ def test_what_carries_no_card_has_none(tmp_path, content):
     (tmp_path / "x.safetensors").write_bytes(content)
     assert cards.card_in(tmp_path / "x.safetensors") == {}
     assert cards.card_in(tmp_path / "absent.safetensors") == {}
-
-
-def test_settings_of_training_alone_do_not_decide_a_column():
-    said = {"units": 8, "activation": "relu", "dropout": 0.4, "rate_hz": 25, "window_seconds": 1.0}
-    assert deciding("emo-lstm", said) == {"units": 8, "activation": "relu"}
-    assert deciding("emo-cnn3d-frames-small", {"frames": 30, "rows": 24}) == {"rows": 24}
-    assert deciding("emo-cnn3d", {"hop_frames": 7, "pad": "none", "gradient": "sobel"}) == {
-        "gradient": "sobel"
-    }
-    assert deciding("resnet18", {"classes": 3, "width": 8}) == {"width": 8}
-    assert deciding("another", said) == said
-    assert deciding(None, said) == said

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import sys
 from dataclasses import replace
+from unittest.mock import Mock
 
 import pytest
 
 from avfd.cli import run
-from avfd.cli.data import _tell_extract
+from avfd.cli.data import _tell_extract, _tell_replaced
+from avfd.errors import StoreError
+from avfd.home import Home
 from extract.batching import Work
 from extract.run import ColumnCount, ExtractReport
 from extract.run.report import Note
@@ -33,8 +36,8 @@ REPORT = ExtractReport(
 def told(capsys):
     """The lines on stderr for the report with changes."""
 
-    def tell(replaced: int = 0, **changes: object) -> list[str]:
-        _tell_extract(replace(REPORT, **changes), replaced)
+    def tell(**changes: object) -> list[str]:
+        _tell_extract(replace(REPORT, **changes))
         return capsys.readouterr().err.splitlines()
 
     return tell
@@ -74,10 +77,22 @@ def test_what_was_cut_and_what_was_skipped_is_said(told):
     ]
 
 
-def test_gc_is_named_where_it_would_free_something_worth_while(told):
-    assert told(replaced=95 << 20)[1:] == [
-        "`avfd cache gc` would free 95.0 MiB that commits have replaced"
-    ]
+@pytest.mark.parametrize(
+    ("replaced", "lines"),
+    [
+        (95 << 20, ["`avfd cache gc` would free 95.0 MiB that commits have replaced"]),
+        (95 << 10, []),
+        (None, []),
+        (StoreError("another process holds its lock"), []),
+    ],
+)
+def test_gc_is_named_where_it_would_free_something_worth_while(
+    replaced, lines, monkeypatch, capsys, tmp_path
+):
+    cache = Mock(replaced_bytes=Mock(side_effect=[replaced]))
+    monkeypatch.setattr("avfd.cli.cache.open_cache", lambda home, dataset: (dataset, cache))
+    _tell_replaced(Home(tmp_path), "films")
+    assert capsys.readouterr().err.splitlines() == lines
     assert told(replaced=1000) == [SUMMARY]
 
 

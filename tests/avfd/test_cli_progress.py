@@ -91,3 +91,11 @@ def test_what_an_extract_says_first_is_a_line_of_its_own(capsys):
 @pytest.mark.parametrize("nothing", ["", "short"])
 def test_a_short_note_is_not_cut(nothing):
     assert shortened(nothing, 5) == nothing
+
+
+def test_what_comes_before_the_first_clip_is_announced_once(capsys):
+    told = announced(lambda done, total, note: None)
+    told(0, 4, "about 1 GB")
+    told(0, 4, "a.mp4")
+    told(1, 4, "a.mp4")
+    assert capsys.readouterr().err.splitlines() == ["4 clips to do, about 1 GB"]

@@ -93,3 +93,9 @@ def test_after_a_wait_signals_are_noted_as_before(path, release):
             pass
         signal.raise_signal(signal.SIGTERM)
         assert signals.caught == signal.SIGTERM
+
+
+def test_who_will_not_wait_is_told_at_once(tmp_path):
+    path = tmp_path / "x.lock"
+    with write_lock([path]), pytest.raises(BlockingIOError), write_lock([path], wait=False):
+        pass

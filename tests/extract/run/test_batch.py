@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from avfd.cache import Cache, ClipResult, WriteReport
-from avfd.errors import Stopped, StoreError
+from avfd.errors import SpoolError, Stopped, StoreError
 from avfd.specs import DONE, FAILED
 from extract.run import batch as module
 from extract.run.batch import Batch
@@ -109,3 +109,12 @@ def test_a_signal_that_ended_the_wait_for_the_lock_begins_no_other_wait() -> Non
     with pytest.raises(Stopped), batch.kept():
         raise Stopped(15, "it waited for the cache's lock")
     assert cache.commits == []
+
+
+def test_no_room_on_the_way_leaves_what_is_finished_to_the_cache() -> None:
+    cache = FakeCache()
+    batch = Batch(cast(Cache, cache), LIMITS)
+    batch.add({"a": result("k")})
+    with pytest.raises(SpoolError), batch.kept():
+        raise SpoolError("a large result cannot be kept")
+    assert cache.commits == [{"a": ["k"]}]
