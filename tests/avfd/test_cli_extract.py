@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import sys
 from dataclasses import replace
-from unittest.mock import Mock
+from types import SimpleNamespace
 
 import pytest
 
+from avfd.cli import cache as cli_cache
 from avfd.cli import run
 from avfd.cli.data import _tell_extract, _tell_replaced
 from avfd.errors import StoreError
@@ -89,8 +90,13 @@ def test_what_was_cut_and_what_was_skipped_is_said(told):
 def test_gc_is_named_where_it_would_free_something_worth_while(
     replaced, lines, monkeypatch, capsys, tmp_path
 ):
-    cache = Mock(replaced_bytes=Mock(side_effect=[replaced]))
-    monkeypatch.setattr("avfd.cli.cache.open_cache", lambda home, dataset: (dataset, cache))
+    def replaced_bytes() -> int | None:
+        if isinstance(replaced, Exception):
+            raise replaced
+        return replaced
+
+    opened = ("films", SimpleNamespace(replaced_bytes=replaced_bytes))
+    monkeypatch.setattr(cli_cache, "open_cache", lambda home, dataset: opened)
     _tell_replaced(Home(tmp_path), "films")
     assert capsys.readouterr().err.splitlines() == lines
     assert told(replaced=1000) == [SUMMARY]
