@@ -18,10 +18,10 @@ from avfd.cache import Cache, Entry, IndexChange
 from avfd.clips import Clip, check_unique, grouped, read_table, write_table
 from avfd.errors import InputError
 from avfd.home import DatasetFacts, Home
+from avfd.machine import core_count
 from avfd.manifest import Manifest, load
 from extract import scans
 from extract.datasets import base
-from extract.machine import core_count
 from extract.scans import Progress, Roots, ScanPool
 
 UNLABELLED = "unlabelled"

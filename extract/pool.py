@@ -19,8 +19,8 @@ from multiprocessing.connection import Connection, wait
 from typing import Any, Generic, TypeVar
 
 from avfd.errors import AvfdError
+from avfd.machine import core_count
 from extract.handle import Try, WorkerHandle
-from extract.machine import core_count
 from extract.worker import Answer, Broken, Piece, Ready, Unready
 
 log = logging.getLogger(__name__)

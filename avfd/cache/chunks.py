@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import asyncio
 import math
-import os
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -28,13 +27,14 @@ from avfd.cache.chunk_files import ChunkFiles
 from avfd.cache.layout import StoredArray
 from avfd.cache.mapped import let_go
 from avfd.cache.spans import chunk_spans
+from avfd.machine import core_count
 
 BLOCK_BYTES = 64 << 20
 CHECKSUM_BYTES = 4
 PAGE_BYTES = 4096
 # Files read at once: enough to keep a disk busy while some are copied and summed; more for each
 # core only get in each other's way (measured: 16 on two cores took half as long again as 4).
-FILES_AT_ONCE = min(16, max(4, 2 * len(os.sched_getaffinity(0))))
+FILES_AT_ONCE = min(16, max(4, 2 * core_count()))
 
 Rows = NDArray[np.int64]
 

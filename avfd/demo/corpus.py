@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import json
 import multiprocessing
-import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from avfd.clips import FAKE, REAL
 from avfd.demo.sentences import SENTENCES, VOICES
 from avfd.demo.speech import Voice, speak_all
 from avfd.errors import InputError
+from avfd.machine import core_count
 
 Progress = Callable[[int, int, str], None]
 """Called with clips done, clips in all, and a few words."""
@@ -141,7 +141,7 @@ def _made(
     """The fake segments of every clip, in order, while all cores write clips."""
     from avfd.demo.making import make_clip
 
-    workers = min(len(tasks), len(os.sched_getaffinity(0)))
+    workers = min(len(tasks), core_count())
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(max_workers=workers, mp_context=context) as pool:
         yield from pool.map(make_clip, *zip(*tasks, strict=True))

@@ -14,6 +14,7 @@ from avfd.cache import Cache, ColumnReader
 from avfd.clips import FAKE, REAL, Clip, read_table
 from avfd.errors import InputError, MissingError, Stopped
 from avfd.home import Home
+from avfd.machine import core_count
 from avfd.specs import DONE, STATUS_NAMES
 from extract.datasets import table as reader
 from extract.forge import manipulations
@@ -36,7 +37,6 @@ from extract.forge.plans import (
 )
 from extract.forge.vocoders import vocoder
 from extract.forge.writing import write
-from extract.machine import core_count
 from extract.pool import Crash, Outcome, Pool
 from extract.run.signals import Signals
 from extract.scans import Roots

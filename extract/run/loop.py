@@ -117,7 +117,7 @@ def extract_columns(
         tally = Tally({clip.key: lacking for clip, lacking in plan.todo})
         workers = worker_count(workers, len(plan.todo))
         with batch.kept(), _pool(plan, workers, limits) as pool:
-            progress(0, len(plan.todo), f"about {plan.bytes_needed / 1e9:.3f} GB {ON_DISK}")
+            progress(0, len(plan.todo), f"about {plan.bytes_needed / 1e9:.4g} GB {ON_DISK}")
             for outcomes in pool.rounds(plan.tasks()):
                 for outcome in outcomes:
                     batch.add(tally.count(outcome))

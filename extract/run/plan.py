@@ -12,6 +12,7 @@ from types import MappingProxyType
 
 import numpy as np
 
+from avfd import machine
 from avfd.asks import parse
 from avfd.cache import Cache, Reader
 from avfd.clips import Clip, read_table
@@ -19,7 +20,6 @@ from avfd.differences import check_alike, facts_of
 from avfd.errors import CacheError, InputError, StoreError
 from avfd.home import DatasetFacts, Home
 from avfd.specs import FAILED, PENDING, BackboneSpec
-from extract import machine
 from extract.backbones import build, load_all, names
 from extract.batching import Job
 from extract.pipeline import Setup

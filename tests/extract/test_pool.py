@@ -17,7 +17,7 @@ from types import ModuleType
 import pytest
 
 from avfd.errors import MissingError
-from extract.machine import core_count
+from avfd.machine import core_count
 from extract.pool import STARTS, Crash, Early, Pool, WorkerError
 
 PLUGINS = Path(__file__).parent / "plugins"

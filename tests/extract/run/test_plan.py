@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
+from avfd import machine
 from avfd.clips import Clip
 from avfd.specs import BackboneSpec
-from extract import machine
 from extract.backbones import load_all
 from extract.pipeline import Setup
 from extract.run import loop

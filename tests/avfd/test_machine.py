@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from extract import machine
+from avfd import machine
 
 GIB = 1 << 30
 V2 = "0::/a/b\n"
